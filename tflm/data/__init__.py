@@ -1,0 +1,1 @@
+"""Corpora, the store of token ids, the order of examples, batches."""

@@ -1,0 +1,1 @@
+"""Normalisation, tokenizers, and their twins as TensorFlow ops."""
