@@ -1,0 +1,47 @@
+"""The position-wise feed-forward network of a Transformer block."""
+
+import keras
+from keras import ops
+
+from tflm.errors import unknown_name
+
+ACTIVATIONS = ("gelu", "swiglu")
+
+
+class FeedForward(keras.layers.Layer):
+    """Two products with GELU (tanh form) between them, or SwiGLU (Shazeer 2020, "GLU Variants", eq. 6).
+
+    The tanh form of GELU is used because the exact one has no operator on several runtimes.
+
+    Args:
+        hidden_dim: D, in and out.
+        intermediate_dim: width in between.
+        activation: one of ACTIVATIONS.
+    """
+
+    def __init__(self, hidden_dim, intermediate_dim, activation, use_bias, name):
+        super().__init__(name=name)
+        if activation not in ACTIVATIONS:
+            raise unknown_name("activation", activation, ACTIVATIONS)
+        self.activation = activation
+        self.intermediate_dim = intermediate_dim
+        width = 2 * intermediate_dim if activation == "swiglu" else intermediate_dim
+        self.expand = keras.layers.Dense(width, use_bias=use_bias, name="expand")
+        self.output_projection = keras.layers.Dense(
+            hidden_dim, use_bias=use_bias, name="output_projection"
+        )
+
+    def build(self, shape):
+        self.expand.build(shape)
+        self.output_projection.build((*shape[:-1], self.intermediate_dim))
+        self.built = True
+
+    def call(self, x):
+        """(B, T, D) -> (B, T, D)."""
+        x = self.expand(x)
+        if self.activation == "swiglu":
+            gate, x = x[..., : self.intermediate_dim], x[..., self.intermediate_dim :]
+            x = ops.silu(gate) * x
+        else:
+            x = ops.gelu(x, approximate=True)
+        return self.output_projection(x)

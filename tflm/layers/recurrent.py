@@ -1,0 +1,127 @@
+"""LSTM and GRU with the input product taken out of the loop.
+
+LSTM: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000. GRU: Cho et al. 2014, in the form
+with the reset gate behind the product (what cuDNN and Keras' `reset_after=True` compute).
+
+The products with the inputs do not depend on the state, so one matrix product serves all T steps; only the product
+with the state stays in the loop. Weights have Keras' names, shapes and gate order.
+
+Shapes: B batch, T time, D input, U units.
+"""
+
+import keras
+from keras import ops
+
+from tflm.errors import unknown_name
+
+
+class LSTMCell(keras.layers.Layer):
+    """One step. Gates in the order input, forget, candidate, output."""
+
+    gates = 4
+    state_names = ("hidden", "cell")
+
+    def __init__(self, units, name):
+        super().__init__(name=name)
+        self.units = units
+        self.state_size = [units, units]
+        self.output_size = units
+
+    def build(self, shape):
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, 4 * self.units), name="recurrent_kernel"
+        )
+        self.built = True
+
+    def call(self, projected, states):
+        """
+        Args:
+            projected: (B, 4 U), the inputs times the kernel, plus the bias.
+            states: [hidden (B, U), cell (B, U)].
+
+        Returns:
+            output (B, U) and the new states.
+        """
+        hidden, cell = states
+        z = projected + ops.matmul(hidden, self.recurrent_kernel)
+        i, f, c, o = ops.split(z, 4, axis=-1)
+        cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(c)
+        hidden = ops.sigmoid(o) * ops.tanh(cell)
+        return hidden, [hidden, cell]
+
+
+class GRUCell(keras.layers.Layer):
+    """One step. Gates in the order update, reset, candidate."""
+
+    gates = 3
+    state_names = ("hidden",)
+
+    def __init__(self, units, name):
+        super().__init__(name=name)
+        self.units = units
+        self.state_size = [units]
+        self.output_size = units
+
+    def build(self, shape):
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, 3 * self.units), name="recurrent_kernel"
+        )
+        self.recurrent_bias = self.add_weight(
+            shape=(3 * self.units,), initializer="zeros", name="recurrent_bias"
+        )
+        self.built = True
+
+    def call(self, projected, states):
+        """As LSTMCell.call, with (B, 3 U) and [hidden]."""
+        (hidden,) = states
+        inner = ops.matmul(hidden, self.recurrent_kernel) + self.recurrent_bias
+        update_x, reset_x, candidate_x = ops.split(projected, 3, axis=-1)
+        update_h, reset_h, candidate_h = ops.split(inner, 3, axis=-1)
+        update = ops.sigmoid(update_x + update_h)
+        candidate = ops.tanh(candidate_x + ops.sigmoid(reset_x + reset_h) * candidate_h)
+        hidden = update * hidden + (1 - update) * candidate
+        return hidden, [hidden]
+
+
+CELLS = {"lstm": LSTMCell, "gru": GRUCell}
+
+
+class Recurrent(keras.layers.Layer):
+    """A recurrent layer over time that takes and returns its state.
+
+    Args:
+        cell: one of CELLS.
+        units: U.
+    """
+
+    def __init__(self, cell, units, name):
+        super().__init__(name=name)
+        if cell not in CELLS:
+            raise unknown_name("cell", cell, CELLS)
+        self.cell = CELLS[cell](units, name="cell")
+        self.input_projection = keras.layers.Dense(self.cell.gates * units, name="input_projection")
+        self.loop = keras.layers.RNN(
+            self.cell, return_sequences=True, return_state=True, name="loop"
+        )
+
+    def build(self, shape):
+        self.input_projection.build(shape)
+        self.loop.build((*shape[:-1], self.cell.gates * self.cell.units))
+        self.built = True
+
+    def call(self, x, states):
+        """
+        Args:
+            x: (B, T, D).
+            states: a list of (B, U), one for each of the cell's state_names.
+
+        Returns:
+            (B, T, U) and the states after the last step.
+        """
+        projected = self.input_projection(x)
+        states = [ops.cast(state, projected.dtype) for state in states]
+        if x.shape[1] == 1:  # a loop of one step is slower, and an exported one hard to optimise
+            output, states = self.cell(projected[:, 0], states)
+            return output[:, None], states
+        output, *states = self.loop(projected, initial_state=states)
+        return output, states

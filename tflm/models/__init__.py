@@ -1,0 +1,53 @@
+"""One file a family; a family is a config dataclass and a model."""
+
+import importlib
+
+from tflm.errors import unknown_name
+
+# family -> (module, config dataclass, model); imported only when asked for.
+FAMILIES = {
+    "word2vec": ("tflm.models.word2vec", "Word2VecConfig", "Word2Vec"),
+    "rnn": ("tflm.models.rnn", "RNNConfig", "RNN"),
+    "gpt": ("tflm.models.gpt", "GPTConfig", "GPT"),
+}
+
+
+def config_class(family: str) -> type:
+    """The config dataclass of a family."""
+    if family not in FAMILIES:
+        raise unknown_name("family", family, FAMILIES)
+    module, config_name, _ = FAMILIES[family]
+    return getattr(importlib.import_module(module), config_name)
+
+
+def family_of(config) -> str:
+    """The name of the family that a config belongs to."""
+    for family, (_, config_name, _) in FAMILIES.items():
+        if type(config).__name__ == config_name:
+            return family
+    raise unknown_name("model config", type(config).__name__, [c for _, c, _ in FAMILIES.values()])
+
+
+def build(config, seed: int = 0, precision: str = "float32"):
+    """The model of a config, with every variable made and initialised.
+
+    Args:
+        config: a family's config, with its vocabulary_size filled in.
+        seed: decides the initial weights, see `tflm.models.initialization`.
+        precision: a Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.
+    """
+    import keras
+    import numpy as np
+
+    from tflm.models.initialization import initialize
+
+    module, _, model_name = FAMILIES[family_of(config)]
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = getattr(importlib.import_module(module), model_name)(config)
+        model(np.zeros((1, 2), "int32"))
+    finally:
+        keras.config.set_dtype_policy(before)
+    initialize(model, seed)
+    return model

@@ -1,0 +1,142 @@
+"""GPT: a decoder-only Transformer language model.
+
+Radford et al. 2019, "Language Models are Unsupervised Multitask Learners" (pre-norm, learned positions, GELU, tied
+output); the options rotary, RMSNorm, SwiGLU and grouped-query attention make it the architecture of Llama
+(Touvron et al. 2023). One difference to GPT-2: attention dropout and residual dropout share one rate.
+
+Shapes: B batch, T time, D hidden, V vocabulary, S cache length, K key-value heads, Dh head.
+"""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from tflm.errors import UserError, unknown_name
+from tflm.layers.normalization import normalization
+from tflm.layers.transformer_block import TransformerBlock
+
+POSITIONS = ("learned", "rotary")
+
+
+@dataclasses.dataclass
+class GPTConfig:
+    vocabulary_size: int = 0  # 0: the tokenizer's
+    num_layers: int = 4
+    num_heads: int = 4
+    num_key_value_heads: int | None = None  # None: as many as heads
+    hidden_dim: int = 128
+    intermediate_dim: int | None = None  # None: four times hidden_dim
+    max_sequence_length: int = 128
+    positions: str = "rotary"
+    rotary_base: float = 10_000.0
+    normalization: str = "rms_norm"
+    activation: str = "gelu"
+    use_bias: bool = False
+    tie_embeddings: bool = True
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        if self.hidden_dim % self.num_heads:
+            raise UserError(
+                "`num_heads` must divide `hidden_dim`. "
+                f"Received: num_heads={self.num_heads}, hidden_dim={self.hidden_dim}."
+            )
+        if self.num_key_value_heads and self.num_heads % self.num_key_value_heads:
+            raise UserError(
+                "`num_key_value_heads` must divide `num_heads`. Received: "
+                f"num_key_value_heads={self.num_key_value_heads}, num_heads={self.num_heads}."
+            )
+        if self.positions not in POSITIONS:
+            raise unknown_name("positions", self.positions, POSITIONS)
+        if self.positions == "rotary" and (self.hidden_dim // self.num_heads) % 2:
+            raise UserError(
+                "Rotary positions need heads of even width. "
+                f"Received: hidden_dim={self.hidden_dim}, num_heads={self.num_heads}."
+            )
+
+
+class GPT(keras.Model):
+    """A language model: `model(token_ids)` -> logits of the next token.
+
+    Args:
+        config: GPTConfig.
+    """
+
+    residual_projections = ("output_projection",)
+
+    def __init__(self, config: GPTConfig, name="gpt"):
+        super().__init__(name=name)
+        self.config = config
+        self.token_embedding = keras.layers.Embedding(
+            config.vocabulary_size, config.hidden_dim, name="token_embedding"
+        )
+        if config.positions == "learned":
+            self.position_embedding = keras.layers.Embedding(
+                config.max_sequence_length, config.hidden_dim, name="position_embedding"
+            )
+        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.blocks = [
+            TransformerBlock(config, name=f"block_{i}") for i in range(config.num_layers)
+        ]
+        self.final_norm = normalization(config.normalization, "final_norm")
+        if not config.tie_embeddings:
+            self.output_projection = keras.layers.Dense(
+                config.vocabulary_size, use_bias=False, name="unembedding"
+            )
+
+    @property
+    def max_sequence_length(self) -> int:
+        return self.config.max_sequence_length
+
+    def call(self, token_ids, training=None):
+        """(B, T) int32, T at most max_sequence_length -> logits (B, T, V) float32."""
+        return self._forward(token_ids, None, 0, training)[0]
+
+    def initial_state(self, batch_size: int, max_length: int) -> dict:
+        """An empty cache for `max_length` tokens: per layer keys and values, (B, S, K, Dh)."""
+        config = self.config
+        heads = config.num_key_value_heads or config.num_heads
+        shape = (batch_size, max_length, heads, config.hidden_dim // config.num_heads)
+        return {
+            f"kv_cache_{part}_{i}": ops.zeros(shape, self.compute_dtype)
+            for i in range(config.num_layers)
+            for part in "kv"
+        }
+
+    def step(self, token_ids, state, position, training=None):
+        """Goes on from `state`.
+
+        Args:
+            token_ids: (B, T) int32.
+            state: what `initial_state` or the last `step` returned.
+            position: () int32, the position of token_ids[:, 0]; position + T is at most S.
+
+        Returns:
+            logits (B, T, V) float32, and the state after them.
+        """
+        return self._forward(token_ids, state, position, training)
+
+    def _forward(self, token_ids, state, position, training):
+        x = self.token_embedding(token_ids)  # (B, T, D)
+        if self.config.positions == "learned":
+            positions = position + ops.arange(ops.shape(token_ids)[1], dtype="int32")
+            x = x + self.position_embedding(positions)
+        x = self.dropout(x, training=training)
+        new_state = {}
+        for i, block in enumerate(self.blocks):
+            cache = None if state is None else (state[f"kv_cache_k_{i}"], state[f"kv_cache_v_{i}"])
+            x, cache = block(x, position=position, cache=cache, training=training)
+            if cache is not None:
+                new_state[f"kv_cache_k_{i}"], new_state[f"kv_cache_v_{i}"] = cache
+        x = self.final_norm(x)
+        if self.config.tie_embeddings:
+            kernel = ops.cast(self.token_embedding.embeddings, x.dtype)
+            logits = ops.matmul(x, ops.transpose(kernel))
+        else:
+            logits = self.output_projection(x)
+        return ops.cast(logits, "float32"), new_state
+
+    def embeddings(self):
+        """The input embedding of every token: (V, D)."""
+        return self.token_embedding.embeddings

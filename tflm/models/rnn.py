@@ -1,0 +1,103 @@
+"""RNN: a language model of stacked LSTM or GRU layers.
+
+Zaremba et al. 2014, "Recurrent Neural Network Regularization" (dropout between layers, never on the state); the output
+is tied to the input embedding after Press and Wolf 2017, through a projection where the widths differ.
+
+Shapes: B batch, T time, E embedding, U units, V vocabulary.
+"""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from tflm.errors import unknown_name
+from tflm.layers.recurrent import CELLS, Recurrent
+
+
+@dataclasses.dataclass
+class RNNConfig:
+    vocabulary_size: int = 0  # 0: the tokenizer's
+    cell: str = "lstm"
+    num_layers: int = 2
+    hidden_dim: int = 256  # U
+    embedding_dim: int | None = None  # None: hidden_dim
+    tie_embeddings: bool = True
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        if self.cell not in CELLS:
+            raise unknown_name("cell", self.cell, CELLS)
+
+
+class RNN(keras.Model):
+    """A language model whose state has a fixed size and an unbounded reach.
+
+    Args:
+        config: RNNConfig.
+    """
+
+    residual_projections = ()
+    max_sequence_length = None  # the state has a fixed size
+
+    def __init__(self, config: RNNConfig, name="rnn"):
+        super().__init__(name=name)
+        self.config = config
+        width = config.embedding_dim or config.hidden_dim
+        self.token_embedding = keras.layers.Embedding(
+            config.vocabulary_size, width, name="token_embedding"
+        )
+        self.layers_over_time = [
+            Recurrent(config.cell, config.hidden_dim, name=f"recurrent_{i}")
+            for i in range(config.num_layers)
+        ]
+        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.narrow = None
+        if config.tie_embeddings:
+            if width != config.hidden_dim:
+                self.narrow = keras.layers.Dense(width, use_bias=False, name="narrow")
+            self.output_bias = self.add_weight(
+                shape=(config.vocabulary_size,), initializer="zeros", name="output_bias"
+            )
+        else:
+            self.output_projection = keras.layers.Dense(config.vocabulary_size, name="unembedding")
+
+    def call(self, token_ids, training=None):
+        """(B, T) int32 -> logits (B, T, V) float32, from an empty state."""
+        state = self.initial_state(ops.shape(token_ids)[0])
+        return self.step(token_ids, state, 0, training)[0]
+
+    def initial_state(self, batch_size: int, max_length: int | None = None) -> dict:
+        """Zeros: per layer `hidden_i` (and `cell_i` of an LSTM), (B, U). `max_length` is not needed."""
+        names = CELLS[self.config.cell].state_names
+        shape = (batch_size, self.config.hidden_dim)
+        return {
+            f"{name}_{i}": ops.zeros(shape, self.compute_dtype)
+            for i in range(self.config.num_layers)
+            for name in names
+        }
+
+    def step(self, token_ids, state, position, training=None):
+        """(B, T) int32 and the state -> logits (B, T, V) float32 and the state after them.
+
+        `position` is part of the contract; a recurrent model does not need it.
+        """
+        names = CELLS[self.config.cell].state_names
+        x = self.dropout(self.token_embedding(token_ids), training=training)  # (B, T, E)
+        new_state = {}
+        for i, layer in enumerate(self.layers_over_time):
+            x, states = layer(x, [state[f"{name}_{i}"] for name in names])
+            new_state.update({f"{name}_{i}": s for name, s in zip(names, states, strict=True)})
+            x = self.dropout(x, training=training)
+        if self.config.tie_embeddings:
+            if self.narrow is not None:
+                x = self.narrow(x)
+            kernel = ops.cast(self.token_embedding.embeddings, x.dtype)
+            logits = ops.matmul(x, ops.transpose(kernel)) + ops.cast(self.output_bias, x.dtype)
+        else:
+            logits = self.output_projection(x)
+        return ops.cast(logits, "float32"), new_state
+
+    def embeddings(self):
+        """The input embedding of every token: (V, E)."""
+        return self.token_embedding.embeddings

@@ -1,0 +1,98 @@
+"""Word2Vec: two tables of vectors, trained as skip-gram or as a causal bag of words.
+
+Mikolov et al. 2013a, "Efficient Estimation of Word Representations in Vector Space" (CBOW, skip-gram);
+Mikolov et al. 2013b, "Distributed Representations of Words and Phrases" (negative sampling, equation 4).
+
+As a language model it is a CBOW that looks only back: the average of the input vectors of the last `window` tokens
+predicts the next one through a full softmax. The same tables, behind the same interface as `rnn` and `gpt`, make the
+comparison on one scale possible.
+
+Shapes: B batch, T time, D hidden, V vocabulary, W window, N negatives.
+"""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from tflm.errors import UserError
+
+
+@dataclasses.dataclass
+class Word2VecConfig:
+    vocabulary_size: int = 0  # 0: the tokenizer's
+    hidden_dim: int = 100
+    window: int = 5
+
+    def __post_init__(self):
+        if self.window < 1:
+            raise UserError(f"`window` must be at least 1. Received: window={self.window}.")
+
+
+class Word2Vec(keras.Model):
+    """Input vectors (the word vectors) and output vectors.
+
+    Args:
+        config: Word2VecConfig.
+    """
+
+    residual_projections = ()
+    max_sequence_length = None  # the state has a fixed size
+
+    def __init__(self, config: Word2VecConfig, name="word2vec"):
+        super().__init__(name=name)
+        self.config = config
+        self.token_embedding = keras.layers.Embedding(
+            config.vocabulary_size, config.hidden_dim, name="token_embedding"
+        )
+        self.output_embedding = self.add_weight(
+            shape=(config.vocabulary_size, config.hidden_dim), name="output_embedding"
+        )
+        self.output_bias = self.add_weight(
+            shape=(config.vocabulary_size,), initializer="zeros", name="output_bias"
+        )
+
+    def call(self, token_ids, training=None):
+        """(B, T) int32 -> logits (B, T, V) float32."""
+        state = self.initial_state(ops.shape(token_ids)[0])
+        return self.step(token_ids, state, 0, training)[0]
+
+    def initial_state(self, batch_size: int, max_length: int | None = None) -> dict:
+        """The tokens still in the window: `recent_tokens` (B, W - 1). `max_length` is not needed."""
+        return {"recent_tokens": ops.zeros((batch_size, self.config.window - 1), "int32")}
+
+    def step(self, token_ids, state, position, training=None):
+        """(B, T) int32 and the state at `position` -> logits (B, T, V) float32 and the state after."""
+        window, time = self.config.window, ops.shape(token_ids)[1]
+        tokens = ops.concatenate([state["recent_tokens"], token_ids], axis=1)  # (B, W - 1 + T)
+        vectors = self.token_embedding(tokens)
+        # Slots before the first token of the text hold nothing and count for nothing.
+        slots = position - (window - 1) + ops.arange(window - 1 + time, dtype="int32")
+        vectors = ops.where((slots >= 0)[None, :, None], vectors, 0)
+        total = vectors[:, :time]
+        for shift in range(1, window):
+            total = total + vectors[:, shift : shift + time]
+        count = ops.clip(position + 1 + ops.arange(time, dtype="int32"), 1, window)
+        average = total / ops.cast(count, total.dtype)[None, :, None]  # (B, T, D)
+        kernel = ops.cast(self.output_embedding, average.dtype)
+        logits = ops.matmul(average, ops.transpose(kernel))
+        logits = logits + ops.cast(self.output_bias, average.dtype)
+        return ops.cast(logits, "float32"), {"recent_tokens": tokens[:, time:]}
+
+    def pair_scores(self, centers, others):
+        """How well each of `others` fits each center: input vector times output vector.
+
+        Args:
+            centers: (B,) int32.
+            others: (B, N) int32.
+
+        Returns:
+            (B, N) float32, the argument of the sigmoid in Mikolov et al. 2013b, equation 4.
+        """
+        inputs = self.token_embedding(centers)  # (B, D)
+        outputs = ops.take(self.output_embedding, others, axis=0)  # (B, N, D)
+        return ops.sum(ops.cast(inputs, "float32")[:, None] * ops.cast(outputs, "float32"), axis=-1)
+
+    def embeddings(self):
+        """The word vectors: (V, D)."""
+        return self.token_embedding.embeddings
