@@ -1,0 +1,1 @@
+"""Training: experiments, objectives, the fit, recipes, and the programs."""

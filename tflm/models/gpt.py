@@ -64,6 +64,7 @@ class GPT(keras.Model):
     """
 
     residual_projections = ("output_projection",)
+    carries_state = False
 
     def __init__(self, config: GPTConfig, name="gpt"):
         super().__init__(name=name)

@@ -39,6 +39,7 @@ class RNN(keras.Model):
 
     residual_projections = ()
     max_sequence_length = None  # the state has a fixed size
+    carries_state = True
 
     def __init__(self, config: RNNConfig, name="rnn"):
         super().__init__(name=name)

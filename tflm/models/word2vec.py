@@ -38,6 +38,7 @@ class Word2Vec(keras.Model):
 
     residual_projections = ()
     max_sequence_length = None  # the state has a fixed size
+    carries_state = False  # the window is short: shuffled batches serve better than an order
 
     def __init__(self, config: Word2VecConfig, name="word2vec"):
         super().__init__(name=name)

@@ -1,0 +1,342 @@
+"""The run folder: all there is to know of one training, and the one way to read it back.
+
+    experiment.json          what was asked for, model and data and training
+    tokenizer/
+    checkpoints/step_00001000/
+        model.safetensors    the weights to use (the moving average, where one is kept), random states included
+        training.safetensors what only training needs: optimizer slots, loss scale, carried states
+        state.json           step, metrics, and a checksum of the two files
+    LATEST  BEST             the name of a checkpoint
+    metrics.jsonl  tensorboard/  export/
+
+A checkpoint is one atomic save: it is written beside its place, flushed to disk, renamed, and only then pointed to.
+Arrays are keyed by `variable.path`; names and shapes are compared both ways.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from tflm import config as configs
+from tflm import models
+from tflm.errors import UserError
+
+MODEL_FILE, TRAINING_FILE, STATE_FILE = "model.safetensors", "training.safetensors", "state.json"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass
+class Checkpoint:
+    """One save. `state` is what state.json holds, without the checksums."""
+
+    step: int
+    model: dict[str, np.ndarray]
+    training: dict[str, np.ndarray]
+    state: dict
+
+
+class RunFolder:
+    """Reads and writes one run folder.
+
+    Args:
+        path: the folder; made by `create`.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        return self.path / "tokenizer"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def create(self) -> None:
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"Cannot write the run folder {self.path}: {error.strerror}. Give another --run_dir."
+            ) from error
+
+    def exists(self) -> bool:
+        return (self.path / "experiment.json").exists()
+
+    def write_experiment(self, experiment: dict) -> None:
+        text = json.dumps({"format_version": FORMAT_VERSION} | experiment, indent=2)
+        _write_atomically(self.path / "experiment.json", text + "\n")
+
+    def read_experiment(self) -> dict:
+        """The experiment as plain values.
+
+        Raises:
+            UserError: where the folder is not a run folder of this version.
+        """
+        file = self.path / "experiment.json"
+        try:
+            experiment = json.loads(file.read_text(encoding="utf-8"))
+            version = experiment.pop("format_version")
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{self.path} is not a run folder: it has no experiment.json. Give one that training made."
+            ) from error
+        except (ValueError, AttributeError, KeyError) as error:
+            raise UserError(f"{file} is damaged: {error!r}.") from error
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"{file} has format version {version}; this version of tflm reads {FORMAT_VERSION}."
+            )
+        return experiment
+
+    def save(self, checkpoint: Checkpoint, is_best: bool, keep: int = 2) -> Path:
+        """Writes a checkpoint, points LATEST (and BEST) to it and removes old ones.
+
+        Args:
+            keep: how many of the newest checkpoints stay, beside the best one.
+        """
+        from safetensors.numpy import save_file
+
+        name = f"step_{checkpoint.step:08d}"
+        final, partial = self.checkpoints / name, self.checkpoints / f".{name}.partial"
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            sums = {}
+            for file, arrays in (
+                (MODEL_FILE, checkpoint.model),
+                (TRAINING_FILE, checkpoint.training),
+            ):
+                save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, partial / file)
+                sums[file] = _checksum(partial / file)
+            state = checkpoint.state | {"step": checkpoint.step, "checksums": sums}
+            (partial / STATE_FILE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+            for file in partial.iterdir():
+                _flush(file)
+            _flush(partial)
+            if final.exists():  # saved before at this step, by a run that ended right here
+                shutil.rmtree(final)
+            partial.rename(final)
+            _flush(self.checkpoints)
+            _write_atomically(self.path / "LATEST", name)
+            if is_best:
+                _write_atomically(self.path / "BEST", name)
+        # safetensors reports a full disk as an exception of its own, not as an OSError.
+        except Exception as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(error, OSError) or "os error" in str(error).lower():
+                raise UserError(
+                    f"Cannot write the checkpoint {final}: {error}. The last good checkpoint is kept; "
+                    "make room and start the same command again."
+                ) from error
+            raise
+        self._remove_old(keep)
+        return final
+
+    def _remove_old(self, keep: int) -> None:
+        names = self._names()
+        for name in names[:-keep]:
+            if name != self._pointer("BEST"):
+                shutil.rmtree(self.checkpoints / name, ignore_errors=True)
+        for leftover in self.checkpoints.glob(".*.partial"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def _names(self) -> list[str]:
+        return sorted(path.name for path in self.checkpoints.glob("step_*"))
+
+    def _pointer(self, name: str) -> str | None:
+        try:
+            return (self.path / name).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+    def load_latest(self, say=lambda text: None) -> Checkpoint | None:
+        """The newest checkpoint that is whole, or None where there is none.
+
+        Args:
+            say: told of every damaged checkpoint that was passed over.
+
+        Raises:
+            UserError: where there are checkpoints and none is whole.
+        """
+        names = self._names()
+        for name in reversed(names):
+            try:
+                return self._read(name)
+            except UserError as error:
+                say(f"{error} Falling back to the checkpoint before it.")
+        if names:
+            raise UserError(f"No checkpoint in {self.checkpoints} is whole. Start a new --run_dir.")
+        return None
+
+    def load_best(self, say=lambda text: None) -> Checkpoint | None:
+        """The best checkpoint by validation, else the newest."""
+        name = self._pointer("BEST")
+        if name is not None:
+            try:
+                return self._read(name)
+            except UserError as error:
+                say(f"{error} Falling back to the newest checkpoint.")
+        return self.load_latest(say)
+
+    def load_step(self, step: int) -> Checkpoint:
+        """The checkpoint of one step."""
+        name = f"step_{step:08d}"
+        if name not in self._names():
+            raise UserError(
+                f"{self.path} has no checkpoint of step {step}. It has: {', '.join(self._names())}."
+            )
+        return self._read(name)
+
+    def _read(self, name: str) -> Checkpoint:
+        from safetensors.numpy import load_file
+
+        folder = self.checkpoints / name
+        try:
+            state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+            sums = state.pop("checksums")
+            for file, expected in sums.items():
+                if _checksum(folder / file) != expected:
+                    raise ValueError(f"{file} does not have the checksum it was written with")
+            return Checkpoint(
+                step=state.pop("step"),
+                model=load_file(folder / MODEL_FILE),
+                training=load_file(folder / TRAINING_FILE),
+                state=state,
+            )
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise UserError(f"The checkpoint {folder} is damaged: {error}.") from error
+
+
+def named_arrays(variables) -> dict[str, np.ndarray]:
+    """Variables as arrays by their path."""
+    from keras import ops
+
+    arrays = {
+        variable.path: np.array(ops.convert_to_numpy(variable.value)) for variable in variables
+    }
+    if len(arrays) != len(variables):
+        paths = sorted(variable.path for variable in variables)
+        twice = sorted({path for path in paths if paths.count(path) > 1})
+        raise ValueError(f"Two variables have one path, so they cannot be told apart: {twice}.")
+    return arrays
+
+
+def assign_arrays(variables, arrays: dict[str, np.ndarray], source: str) -> None:
+    """Assigns every variable from the array of its path.
+
+    Raises:
+        UserError: where a name is on one side only, or a shape differs.
+    """
+    wanted = {variable.path: variable for variable in variables}
+    problems = [f"{path} is missing" for path in wanted if path not in arrays]
+    problems += [f"{path} is not in the model" for path in arrays if path not in wanted]
+    problems += [
+        f"{path} has shape {arrays[path].shape} instead of {tuple(variable.shape)}"
+        for path, variable in wanted.items()
+        if path in arrays and arrays[path].shape != tuple(variable.shape)
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise UserError(f"{source} does not fit the model: {'; '.join(problems[:3])}{more}.")
+    for path, variable in wanted.items():
+        variable.assign(arrays[path])
+
+
+@dataclasses.dataclass
+class Run:
+    """A trained model with all that belongs to it."""
+
+    run_dir: Path
+    model: object
+    tokenizer: object
+    experiment: dict
+    step: int
+    state: dict
+
+    @property
+    def family(self) -> str:
+        return self.experiment["model"]["family"]
+
+    @property
+    def name(self) -> str:
+        return self.run_dir.resolve().name
+
+    def open_store(self, progress=None):
+        """The token store that this run was trained and validated on."""
+        from tflm.data.corpora import DataConfig
+        from tflm.data.store import build_store
+
+        data = configs.from_dict(DataConfig, self.experiment["data"], "data")
+        return build_store(data, self.tokenizer, progress=progress)
+
+
+def load(
+    run_dir, step: int | None = None, precision: str = "float32", say=lambda text: None
+) -> Run:
+    """Reads a run folder back.
+
+    Args:
+        run_dir: the folder.
+        step: which checkpoint; None for the best one.
+        precision: a Keras dtype policy.
+        say: told of a damaged checkpoint that was passed over.
+
+    Raises:
+        UserError: where something is missing or damaged.
+    """
+    from tflm.text import tokenizer as tokenizers
+
+    folder = RunFolder(run_dir)
+    experiment = folder.read_experiment()
+    model_values = dict(experiment["model"])
+    config = configs.from_dict(
+        models.config_class(model_values.pop("family")), model_values, "model"
+    )
+    checkpoint = folder.load_best(say) if step is None else folder.load_step(step)
+    if checkpoint is None:
+        raise UserError(f"{run_dir} has no checkpoint yet. Train it first.")
+    model = models.build(config, precision=precision)
+    assign_arrays(model.variables, checkpoint.model, f"{run_dir}, step {checkpoint.step},")
+    return Run(
+        run_dir=Path(run_dir),
+        model=model,
+        tokenizer=tokenizers.load(folder.tokenizer_folder),
+        experiment=experiment,
+        step=checkpoint.step,
+        state=checkpoint.state,
+    )
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    _flush(partial)
+    os.replace(partial, path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        digest = hashlib.blake2b(digest_size=16)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,288 @@
+"""What happens around the steps: the log, validation with its checkpoint, and leaving cleanly."""
+
+import contextlib
+import dataclasses
+import math
+import signal
+import time
+
+import keras
+import numpy as np
+import psutil
+from keras import ops
+
+from tflm.errors import UserError
+from tflm.generation.decoding import Decoder
+from tflm.generation.sampling import SamplingConfig
+from tflm.run import Checkpoint, RunFolder, assign_arrays, named_arrays
+from trainers.journal import Journal
+from trainers.optimizers import averaged_weights
+from trainers.terminal import Bar, say
+
+RAW = "raw/"  # prefix of the weights in training, where the ones to use are their moving average
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far the training is; kept in every checkpoint.
+
+    Attributes:
+        seconds: spent in training steps, validation not counted.
+        best_score: of all validations so far, None before the first; less is better.
+        without_better: validations since the best one.
+        finished: whether all steps are done or early stopping ended the training.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    best_score: float | None = None
+    without_better: int = 0
+    finished: bool = False
+
+
+class TrainingState:
+    """All that one checkpoint holds, between the live objects and arrays.
+
+    Args:
+        training: the TrainingModel, compiled with its optimizer.
+        progress: updated in place by the callbacks.
+    """
+
+    def __init__(self, training, progress: Progress):
+        self.training, self.progress = training, progress
+
+    def _sync(self) -> None:
+        # Under JAX the live values are the step's, not the variables', until asked for.
+        if hasattr(self.training, "jax_state_sync"):
+            self.training.jax_state_sync()
+
+    def _training_variables(self) -> list:
+        return [*self.training.optimizer.variables, *self.training.carry_variables]
+
+    @contextlib.contextmanager
+    def averaged(self):
+        """Inside, the model has the weights to use: their moving average, where one is kept."""
+        self._sync()
+        averages = averaged_weights(self.training.optimizer)
+        trainable = [v for v in self.training.model.trainable_variables if averages]
+        raw = [np.array(ops.convert_to_numpy(v.value)) for v in trainable]
+        for variable in trainable:
+            variable.assign(averages[variable.path].value)
+        try:
+            yield raw
+        finally:
+            for variable, value in zip(trainable, raw, strict=True):
+                variable.assign(value)
+
+    def to_checkpoint(self, metrics: dict) -> Checkpoint:
+        with self.averaged() as raw:
+            training = named_arrays(self._training_variables())
+            for variable, value in zip(self.training.model.trainable_variables, raw, strict=False):
+                training[RAW + variable.path] = value
+            model = named_arrays(self.training.model.variables)
+        state = {"progress": dataclasses.asdict(self.progress), "metrics": metrics}
+        return Checkpoint(self.progress.step, model, training, state)
+
+    def restore(self, checkpoint: Checkpoint, source: str) -> None:
+        model, training = dict(checkpoint.model), dict(checkpoint.training)
+        for path in [path for path in training if path.startswith(RAW)]:
+            model[path.removeprefix(RAW)] = training.pop(path)
+        assign_arrays(self.training.model.variables, model, source)
+        assign_arrays(self._training_variables(), training, source)
+        for name, value in checkpoint.state["progress"].items():
+            setattr(self.progress, name, value)
+
+
+class StepLog(keras.callbacks.Callback):
+    """Counts the steps, logs their averages, draws the bar, and stops at a loss that is not a number.
+
+    Args:
+        train: TrainConfig.
+        schedule: the learning rate of a step.
+        tokens_per_step: of one update.
+        bits_per_nat: what turns the loss into bits per byte: tokens per byte of the training text / ln 2;
+            None for an objective that has no such scale.
+    """
+
+    def __init__(self, train, progress, journal, schedule, tokens_per_step, bits_per_nat):
+        super().__init__()
+        self.schedule = schedule
+        self.train, self.progress, self.journal = train, progress, journal
+        self.tokens_per_step, self.bits_per_nat = tokens_per_step, bits_per_nat
+        self.bar = Bar("train", train.steps, "steps", initial=progress.step)
+        self._window, self._slice = [], []
+        self._timed_steps, self._timed_seconds = 0, 0.0
+        self._started = 0.0
+        self._is_first = True
+        self._process = psutil.Process()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._slice = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._window.append((logs["loss"], logs["grad_norm"]))
+        log_now = (self.progress.step + 1) % self.train.log_every == 0
+        if log_now:  # waits for the device, so that the seconds are those of finished work
+            losses = np.array([[float(x) for x in pair] for pair in self._window])
+        seconds = time.perf_counter() - self._started
+        self.progress.step += 1
+        self.progress.tokens += self.tokens_per_step
+        self.progress.seconds += seconds
+        if not self._is_first:  # the first step's compilation says nothing about the speed
+            self._timed_steps += 1
+            self._timed_seconds += seconds
+        self._is_first = False
+        if log_now:
+            self._log(losses)
+
+    def _log(self, losses):
+        step = self.progress.step
+        if not np.isfinite(losses[:, 0]).all():
+            raise UserError(
+                f"The loss is not a number any more, first in steps {step - len(losses) + 1} to {step}. "
+                "The last good checkpoint is kept. Lower --config.train.learning_rate or set "
+                "--config.train.clip_norm, and start the same command in a new --run_dir."
+            )
+        loss, grad_norm = losses.mean(axis=0)
+        speed = self._timed_steps * self.tokens_per_step / max(self._timed_seconds, 1e-9)
+        rate = float(self.schedule(step - 1))
+        values = {"loss": loss, "grad_norm": grad_norm}
+        scalars = {"train/loss": loss, "train/grad_norm": grad_norm, "train/learning_rate": rate}
+        note = f"loss {loss:.3f}"
+        if self.bits_per_nat is not None:
+            values["bits_per_byte"] = loss * self.bits_per_nat
+            scalars["train/bits_per_byte"] = values["bits_per_byte"]
+            note += f", {values['bits_per_byte']:.3f} bits/byte"
+        memory = self._process.memory_info().rss / 2**20
+        scalars |= {"perf/tokens_per_second": speed, "perf/memory_mib": memory}
+        values |= {
+            "learning_rate": rate,
+            "tokens": self.progress.tokens,
+            "seconds": round(self.progress.seconds, 3),
+            "tokens_per_second": round(speed, 1),
+        }
+        self.journal.write("train", step, values)
+        self.journal.scalars("train", step, scalars)
+        self.bar.update(step, f"{note}, {speed:,.0f} tokens/s")
+        self._slice.append(loss)
+        self._window = []
+        self._timed_steps, self._timed_seconds = 0, 0.0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None and self._slice:
+            logs["loss"] = float(np.mean(self._slice))  # of the slice; Keras has the last step's
+        self.bar.update(self.progress.step)
+
+
+class Validation(keras.callbacks.Callback):
+    """At the end of every slice: evaluate, draw samples, save, and stop where nothing gets better.
+
+    Args:
+        evaluate: () -> dict of numbers; `score_name` is the one that decides, less is better.
+        samples: () -> list of (prompt, text).
+    """
+
+    def __init__(
+        self, train, state: TrainingState, folder: RunFolder, journal, evaluate, samples, score_name
+    ):
+        super().__init__()
+        self.train, self.state, self.folder, self.journal = train, state, folder, journal
+        self.evaluate, self.samples, self.score_name = evaluate, samples, score_name
+        self.metrics = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        progress = self.state.progress
+        if progress.step % self.train.eval_every and progress.step != self.train.steps:
+            return  # a signal ended the slice; it is saved where it is
+        with self.state.averaged():
+            self.metrics = self.evaluate()
+            samples = self.samples()
+        score = self.metrics[self.score_name]
+        is_best = progress.best_score is None or score < progress.best_score
+        progress.best_score = score if is_best else progress.best_score
+        progress.without_better = 0 if is_best else progress.without_better + 1
+        patience = self.train.early_stopping
+        stop = bool(patience) and progress.without_better >= patience
+        progress.finished = stop or progress.step >= self.train.steps
+        self.journal.write(
+            "validation",
+            progress.step,
+            self.metrics | {"tokens": progress.tokens, "seconds": round(progress.seconds, 3)},
+        )
+        self.journal.scalars(
+            "validation", progress.step, {f"eval/{k}": v for k, v in self.metrics.items()}
+        )
+        for prompt, text in samples:
+            self.journal.write("sample", progress.step, {"prompt": prompt, "text": text})
+            self.journal.text("validation", progress.step, f"samples/{prompt}", prompt + text)
+        if logs is not None:
+            logs.update({f"val_{self.score_name}": score})
+        self.folder.save(
+            self.state.to_checkpoint(self.metrics), is_best, self.train.keep_checkpoints
+        )
+        say(
+            f"step {progress.step:>6,}: {self.score_name} {score:.4f}{' (best)' if is_best else ''}, "
+            f"{progress.seconds:.0f} s of training"
+        )
+        if stop:
+            say(f"Stopped early: no better validation in {progress.without_better} in a row.")
+            self.model.stop_training = True
+
+
+class GracefulStop(keras.callbacks.Callback):
+    """SIGINT and SIGTERM end the training after the step that is running; a second one ends it at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.received = None
+        self._before = {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number, frame):
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+        say(
+            f"{signal.Signals(number).name}: saving after this step. Once more to leave without saving."
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.received is not None:
+            self.model.stop_training = True
+
+
+def sampler(model, tokenizer, train):
+    """() -> list of (prompt, text), drawn with one seed, so that they can be compared over time."""
+    if not train.sample_tokens or not train.sample_prompts:
+        return lambda: []
+    decoder = Decoder(model, train.sample_tokens + train.sequence_length)
+    prompts = [[tokenizer.bos_id, *tokenizer.encode(prompt)] for prompt in train.sample_prompts]
+    settings = SamplingConfig(temperature=0.8, top_p=0.95, seed=0)
+
+    def samples():
+        rows = [[] for _ in prompts]
+        for tokens in decoder.generate(prompts, train.sample_tokens, settings, (tokenizer.eos_id,)):
+            for row, token in zip(rows, tokens, strict=True):
+                row.extend([] if token is None else [token])
+        return [
+            (p, tokenizer.decode(row)) for p, row in zip(train.sample_prompts, rows, strict=True)
+        ]
+
+    return samples
+
+
+def bits_per_nat(split) -> float:
+    """What turns nats per token into bits per byte on a split."""
+    return len(split.tokens) / max(split.num_bytes, 1) / math.log(2)

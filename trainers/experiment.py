@@ -1,0 +1,136 @@
+"""An experiment: what a recipe returns, what flags override, what the run folder stores."""
+
+import dataclasses
+
+from tflm import config as configs
+from tflm import models
+from tflm.data.corpora import DataConfig
+from tflm.errors import UserError, unknown_name
+from tflm.text.tokenizer import TokenizerConfig
+from trainers import objectives
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclasses.dataclass
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        steps: updates of the weights.
+        batch_size: sequences in one update, over all micro-batches.
+        accumulation: micro-batches in one update; must divide batch_size.
+        sequence_length: tokens the model reads in one sequence.
+        optimizer: one of trainers.optimizers.OPTIMIZERS.
+        schedule: one of trainers.schedules.SCHEDULES, after `warmup_steps` of linear warm-up.
+        final_learning_rate: where the schedule ends, as a fraction of learning_rate.
+        weight_decay: decoupled, on matrices only.
+        clip_norm: largest global norm of the gradient; 0 for no clipping.
+        ema: decay of a moving average of the weights, which is then what is evaluated and kept; 0 for none.
+        precision: auto is float32 on a CPU; on a GPU bfloat16 where the card has it, else float16.
+        jit_compile: compile the step by XLA.
+        eval_every: steps between validations, each with a checkpoint.
+        eval_tokens: validate on that many tokens at most during training; 0 for all.
+        early_stopping: stop after that many validations without a better one; 0 for never.
+        keep_checkpoints: how many of the newest stay, beside the best.
+        log_every: steps between lines of metrics.jsonl.
+        sample_prompts, sample_tokens: text drawn at every validation; 0 tokens for none.
+    """
+
+    steps: int = 1000
+    batch_size: int = 32
+    accumulation: int = 1
+    sequence_length: int = 128
+    seed: int = 0
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    schedule: str = "cosine"
+    final_learning_rate: float = 0.1
+    weight_decay: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.95
+    clip_norm: float = 1.0
+    ema: float = 0.0
+    precision: str = "auto"
+    jit_compile: bool = True
+    eval_every: int = 250
+    eval_tokens: int = 0
+    early_stopping: int = 0
+    keep_checkpoints: int = 2
+    log_every: int = 10
+    sample_prompts: tuple[str, ...] = ("The ",)
+    sample_tokens: int = 40
+
+    def check(self) -> None:
+        """Raises UserError for values that cannot be. Called after the flags have been read."""
+        for name in (
+            "steps",
+            "batch_size",
+            "accumulation",
+            "sequence_length",
+            "eval_every",
+            "log_every",
+        ):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f"`train.{name}` must be at least 1. Received: {getattr(self, name)}."
+                )
+        if self.keep_checkpoints < 1:
+            raise UserError(
+                f"`train.keep_checkpoints` must be at least 1. Received: {self.keep_checkpoints}."
+            )
+        if self.batch_size % self.accumulation:
+            raise UserError(
+                "`train.accumulation` must divide `train.batch_size`. "
+                f"Received: accumulation={self.accumulation}, batch_size={self.batch_size}."
+            )
+        if not 0 <= self.ema < 1:
+            raise UserError(f"`train.ema` must be from 0 to below 1. Received: {self.ema}.")
+        if self.learning_rate <= 0:
+            raise UserError(
+                f"`train.learning_rate` must be positive. Received: {self.learning_rate}."
+            )
+        if self.precision not in PRECISIONS:
+            raise unknown_name("train.precision", self.precision, PRECISIONS)
+
+
+@dataclasses.dataclass
+class Experiment:
+    """Everything that decides a run. `model` and `objective` are the config of some family and some objective."""
+
+    model: object
+    objective: object
+    tokenizer: TokenizerConfig = dataclasses.field(default_factory=TokenizerConfig)
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+
+
+def check(experiment: Experiment) -> None:
+    """Raises UserError for an experiment that cannot be run. Flags set fields one by one, so this comes last."""
+    type(experiment.model)(**vars(experiment.model))
+    type(experiment.objective)(**vars(experiment.objective))
+    experiment.train.check()
+
+
+def to_dict(experiment: Experiment) -> dict:
+    """As plain values; `family` and `kind` say which config `model` and `objective` are."""
+    values = configs.to_dict(experiment)
+    values["model"] = {"family": models.family_of(experiment.model), **values["model"]}
+    values["objective"] = {"kind": objectives.kind_of(experiment.objective), **values["objective"]}
+    return values
+
+
+def from_dict(values: dict) -> Experiment:
+    """What `to_dict` gave, back."""
+    values = dict(values)
+    model, objective = dict(values.pop("model")), dict(values.pop("objective"))
+    model_config = models.config_class(model.pop("family"))
+    objective_config = objectives.config_class(objective.pop("kind"))
+    return Experiment(
+        model=configs.from_dict(model_config, model, "model"),
+        objective=configs.from_dict(objective_config, objective, "objective"),
+        tokenizer=configs.from_dict(TokenizerConfig, values["tokenizer"], "tokenizer"),
+        data=configs.from_dict(DataConfig, values["data"], "data"),
+        train=configs.from_dict(TrainConfig, values["train"], "train"),
+    )

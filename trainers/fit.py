@@ -1,0 +1,261 @@
+"""From an experiment to a trained run folder.
+
+The order matters, and is this: lock the folder, read what is there, tokenizer, token store, model, optimizer, the
+checkpoint over all of them, the data from that step on, then Keras' `fit` in slices that end where validation is due.
+"""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import filelock
+import keras
+import numpy as np
+
+from tflm import models
+from tflm.data.training_texts import training_texts
+from tflm.data.store import build_store
+from tflm.errors import UserError
+from tflm.run import RunFolder
+from tflm.text import tokenizer as tokenizers
+from trainers import callbacks, experiment as experiments, objectives, optimizers, precision
+from trainers.experiment import Experiment
+from trainers.journal import Journal, write_projector
+from trainers.terminal import Progress, say, warn
+from trainers.train_step import TRAINING_MODELS
+
+PROJECTOR_TOKENS = 5_000  # more than that is slow to look at
+
+# What may differ when a run goes on: it changes what is shown or how long, not what is computed in a step.
+MAY_CHANGE = (
+    "steps",
+    "log_every",
+    "keep_checkpoints",
+    "early_stopping",
+    "sample_prompts",
+    "sample_tokens",
+)
+
+
+@dataclasses.dataclass
+class Result:
+    """
+    Attributes:
+        metrics: of the last validation.
+        signal: the number of the signal that ended the training, else None.
+    """
+
+    progress: callbacks.Progress
+    metrics: dict
+    signal: int | None
+
+
+def train(experiment: Experiment, run_dir) -> Result:
+    """Trains, or goes on where the run folder stands.
+
+    Raises:
+        UserError: for whatever the user can mend.
+    """
+    experiments.check(experiment)
+    folder = RunFolder(run_dir)
+    folder.create()
+    with _only_one(folder):
+        return _train(experiment, folder)
+
+
+@contextlib.contextmanager
+def _only_one(folder: RunFolder):
+    lock = filelock.FileLock(folder.path / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise UserError(
+            f"Another process is training in {folder.path}. Wait for it or give another --run_dir."
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"Cannot write the run folder {folder.path}: {error.strerror}. Give another --run_dir."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _train(experiment: Experiment, folder: RunFolder) -> Result:
+    config = experiment.train
+    if folder.exists():
+        _refuse_another(experiment, folder)
+    tokenizer = _tokenizer(experiment, folder)
+    if not experiment.model.vocabulary_size:
+        experiment.model.vocabulary_size = tokenizer.vocabulary_size
+    if experiment.model.vocabulary_size < tokenizer.vocabulary_size:
+        raise UserError(
+            f"`model.vocabulary_size` is {experiment.model.vocabulary_size}, but the tokenizer has "
+            f"{tokenizer.vocabulary_size} tokens. Leave it at 0 to take the tokenizer's."
+        )
+    tokenize = Progress("documents")
+    store = build_store(experiment.data, tokenizer, progress=tokenize)
+    tokenize.close()
+    for line in describe(store.card):
+        say(line)
+    policy = precision.resolve(config.precision)
+    model = models.build(experiment.model, config.seed, policy)
+    objective = objectives.build(experiment.objective)
+    backend = keras.backend.backend()
+    training = TRAINING_MODELS[backend](model, objective, config.batch_size, config.accumulation)
+    optimizer = optimizers.build(config, model.trainable_variables, policy)
+    # Keras would wrap an optimizer of its own choice around ours under mixed_float16.
+    training.compile(optimizer=optimizer, jit_compile=config.jit_compile, auto_scale_loss=False)
+    progress = callbacks.Progress()
+    state = callbacks.TrainingState(training, progress)
+    checkpoint = folder.load_latest(say=warn)
+    if checkpoint is not None:
+        state.restore(checkpoint, str(folder.path))
+        say(f"Going on in {folder.path} from step {progress.step:,}.")
+        if progress.finished and progress.step < config.steps and not config.early_stopping:
+            progress.finished = False
+    else:
+        folder.write_experiment(experiments.to_dict(experiment))
+    say(
+        f"{models.family_of(experiment.model)}: {model.count_params():,} parameters, {policy}, "
+        f"{backend}{' with XLA' if config.jit_compile else ''}, run folder {folder.path}"
+    )
+    if progress.finished:
+        say(f"The training is finished, at step {progress.step:,}. Nothing to do.")
+        return Result(progress, checkpoint.state["metrics"], None)
+    return _fit(experiment, folder, state, store, tokenizer, objective)
+
+
+def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
+    config, training, progress = experiment.train, state.training, state.progress
+    model = training.model
+    source = objective.batches(store.split("train"), model, config)
+    evaluate = objective.evaluator(model, config, tokenizer)
+    is_language_model = objective.score_name == "bits_per_byte"
+    journal = Journal(folder, progress.step)
+    log = callbacks.StepLog(
+        config,
+        progress,
+        journal,
+        schedule=optimizers.learning_rate(config),
+        tokens_per_step=source.batch(0)["token_ids"].size,
+        bits_per_nat=callbacks.bits_per_nat(store.split("train")) if is_language_model else None,
+    )
+    validation = callbacks.Validation(
+        config,
+        state,
+        folder,
+        journal,
+        evaluate=lambda: evaluate(store.split("validation"), config.eval_tokens),
+        samples=callbacks.sampler(model, tokenizer, config) if is_language_model else lambda: [],
+        score_name=objective.score_name,
+    )
+    with callbacks.GracefulStop() as stop:
+        try:
+            # Keras' own tags come last, so that they hold what the others put into the logs.
+            hooks = [log, validation, stop, *_keras_tensorboard(folder)]
+            for first, last, steps in slices(progress.step, config.steps, config.eval_every):
+                training.fit(
+                    _dataset(source, progress.step, config.steps),
+                    initial_epoch=first,
+                    epochs=last,
+                    steps_per_epoch=steps,
+                    callbacks=hooks,
+                    verbose=0,
+                )
+                if training.stop_training:
+                    break
+        finally:
+            log.bar.close()
+            journal.close()
+    if stop.received is not None and progress.step % config.eval_every:
+        folder.save(state.to_checkpoint(validation.metrics), False, config.keep_checkpoints)
+    if stop.received is not None and not progress.finished:
+        say(f"Saved at step {progress.step:,}. The same command goes on from there.")
+        return Result(progress, validation.metrics, stop.received)
+    with state.averaged():
+        vectors = keras.ops.convert_to_numpy(model.embeddings())[:PROJECTOR_TOKENS]
+    write_projector(
+        folder,
+        vectors,
+        [tokenizer.piece(i) for i in range(min(len(vectors), tokenizer.vocabulary_size))],
+    )
+    return Result(progress, validation.metrics, None)
+
+
+def slices(start: int, end: int, every: int):
+    """The calls of `fit` that take the training from `start` to `end` with a slice ending at each multiple of `every`.
+
+    Yields:
+        (initial_epoch, epochs, steps_per_epoch); epoch i ends at step (i + 1) * every.
+    """
+    if start % every:
+        stop = min(end, -(-start // every) * every)
+        yield start // every, start // every + 1, stop - start
+        start = stop
+    if end // every > start // every:
+        yield start // every, end // every, every
+    if end % every and start < end:
+        yield end // every, end // every + 1, end - max(start, end // every * every)
+
+
+def _dataset(source, start: int, end: int):
+    """Batches `start` to `end` - 1: nothing is skipped over, batch k is computed from k."""
+
+    def batches():
+        for step in range(start, end):
+            yield source.batch(step)
+
+    if keras.backend.backend() != "tensorflow":
+        return batches()
+    import tensorflow as tf
+
+    signature = {
+        name: tf.TensorSpec(np.shape(value), np.asarray(value).dtype)
+        for name, value in source.batch(start).items()
+    }
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
+
+
+def _keras_tensorboard(folder: RunFolder) -> list:
+    try:
+        import tensorflow  # noqa: F401
+    except ImportError:  # under JAX alone there are tflm's own tags only
+        return []
+    return [keras.callbacks.TensorBoard(str(folder.path / "tensorboard"), write_graph=False)]
+
+
+def _tokenizer(experiment: Experiment, folder: RunFolder):
+    if folder.tokenizer_folder.exists():
+        return tokenizers.load(folder.tokenizer_folder)
+    config = experiment.tokenizer
+    say(f"Training the tokenizer: {config.kind}, up to {config.vocabulary_size:,} tokens.")
+    texts = training_texts(experiment.data, config.sample_bytes, experiment.train.seed)
+    tokenizer = tokenizers.train(config, texts)
+    # Written beside its place first: half a tokenizer must not be taken for a whole one.
+    partial = Path(folder.path / ".tokenizer.partial")
+    partial.mkdir(exist_ok=True)
+    tokenizer.save(partial)
+    partial.rename(folder.tokenizer_folder)
+    return tokenizer
+
+
+def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
+    """Raises UserError where the folder holds a run of other settings."""
+    stored, wanted = folder.read_experiment(), experiments.to_dict(experiment)
+    if not wanted["model"].get("vocabulary_size"):
+        wanted["model"]["vocabulary_size"] = stored["model"].get("vocabulary_size")
+    for room in sorted(set(stored) | set(wanted)):
+        old, new = stored.get(room, {}), wanted.get(room, {})
+        for name in sorted(set(old) | set(new)):
+            if old.get(name) != new.get(name) and not (room == "train" and name in MAY_CHANGE):
+                raise UserError(
+                    f"{folder.path} holds a run with {room}.{name}={old.get(name)!r}, but this command asks for "
+                    f"{new.get(name)!r}. Give the same setting, or another --run_dir."
+                )
+
+
+def describe(card: dict) -> list[str]:
+    """The corpus in a few lines."""
+    return [f"{key}: {value}" for key, value in card.items()]

@@ -1,0 +1,108 @@
+"""The numbers of a run, in metrics.jsonl and on the TensorBoard page.
+
+TensorBoard's own event writer is used, not TensorFlow's, so that a run under JAX has its page too.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tflm.run import RunFolder
+
+
+class Journal:
+    """Appends to the files of one run.
+
+    Args:
+        folder: the run folder.
+        start_step: what was written for later steps by a process that was killed is taken back.
+    """
+
+    def __init__(self, folder: RunFolder, start_step: int):
+        self._file = folder.metrics_file
+        self._tensorboard = folder.path / "tensorboard"
+        self._start_step = start_step
+        self._writers = {}
+        self._take_back(start_step)
+
+    def _take_back(self, step: int) -> None:
+        if not self._file.exists():
+            return
+        lines = []
+        for line in self._file.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    lines.append(line + "\n")
+            except (ValueError, KeyError):  # the line a killed process did not finish
+                continue
+        partial = self._file.with_suffix(".partial")
+        partial.write_text("".join(lines), encoding="utf-8")
+        partial.replace(self._file)
+
+    def write(self, kind: str, step: int, values: dict) -> None:
+        """One line of metrics.jsonl: kind is train, validation or sample."""
+        with open(self._file, "a", encoding="utf-8") as file:
+            file.write(
+                json.dumps({"kind": kind, "step": step, **values}, ensure_ascii=False) + "\n"
+            )
+
+    def scalars(self, side: str, step: int, values: dict[str, float]) -> None:
+        """Scalars on the TensorBoard page; side is train or validation."""
+        from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+        for tag, value in values.items():
+            self._add(side, step, scalar_pb(tag, np.float32(value)))
+
+    def text(self, side: str, step: int, tag: str, text: str) -> None:
+        from tensorboard.plugins.text.summary_v2 import text_pb
+
+        # Markdown would swallow line breaks and indentation.
+        self._add(side, step, text_pb(tag, "\n".join("    " + line for line in text.split("\n"))))
+
+    def _add(self, side: str, step: int, summary) -> None:
+        from tensorboard.compat.proto import event_pb2
+
+        event = event_pb2.Event(step=step, wall_time=time.time(), summary=summary)
+        self._writer(side).add_event(event)
+
+    def _writer(self, side: str):
+        from tensorboard.compat.proto import event_pb2
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if side not in self._writers:
+            writer = EventFileWriter(str(self._tensorboard / side))
+            if self._start_step:
+                # Tells TensorBoard to drop what an earlier process wrote for the steps to come.
+                start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+                event = event_pb2.Event(
+                    step=self._start_step + 1, wall_time=time.time(), session_log=start
+                )
+                writer.add_event(event)
+            self._writers[side] = writer
+        return self._writers[side]
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+
+def write_projector(folder: RunFolder, vectors: np.ndarray, names: list[str]) -> None:
+    """Files for TensorBoard's embedding projector.
+
+    Args:
+        vectors: (N, D). names: N, shown beside the points.
+    """
+    target = Path(folder.path / "tensorboard")
+    target.mkdir(parents=True, exist_ok=True)
+    np.savetxt(target / "embeddings.tsv", vectors, fmt="%.5g", delimiter="\t")
+    clean = [
+        name.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r") or " " for name in names
+    ]
+    (target / "tokens.tsv").write_text("\n".join(clean) + "\n", encoding="utf-8")
+    (target / "projector_config.pbtxt").write_text(
+        'embeddings {\n  tensor_name: "token_embedding"\n'
+        '  tensor_path: "embeddings.tsv"\n  metadata_path: "tokens.tsv"\n}\n',
+        encoding="utf-8",
+    )

@@ -1,0 +1,65 @@
+"""Optimizers from a TrainConfig."""
+
+import keras
+
+from tflm.errors import unknown_name
+from trainers.schedules import SCHEDULES, WarmupSchedule
+
+OPTIMIZERS = {
+    "adamw": lambda config, **common: keras.optimizers.AdamW(
+        beta_1=config.beta_1, beta_2=config.beta_2, weight_decay=config.weight_decay, **common
+    ),
+    "lion": lambda config, **common: keras.optimizers.Lion(
+        beta_1=config.beta_1, beta_2=config.beta_2, weight_decay=config.weight_decay, **common
+    ),
+    "sgd": lambda config, **common: keras.optimizers.SGD(
+        momentum=0.0, weight_decay=config.weight_decay, **common
+    ),
+}
+
+
+def build(config, variables, precision: str):
+    """The optimizer of a TrainConfig, with its slots made.
+
+    Args:
+        variables: the trainable variables. Vectors (gains and biases) are not decayed.
+        precision: under mixed_float16 the loss is scaled dynamically (Micikevicius et al. 2018).
+    """
+    if config.optimizer not in OPTIMIZERS:
+        raise unknown_name("train.optimizer", config.optimizer, OPTIMIZERS)
+    common = {
+        "learning_rate": learning_rate(config),
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": config.ema > 0,
+        "name": config.optimizer,
+    }
+    if config.ema:
+        common["ema_momentum"] = config.ema
+    optimizer = OPTIMIZERS[config.optimizer](config, **common)
+    optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
+    optimizer.build(variables)
+    return optimizer
+
+
+def learning_rate(config) -> WarmupSchedule:
+    """The learning rate of a TrainConfig as a function of the step."""
+    if config.schedule not in SCHEDULES:
+        raise unknown_name("train.schedule", config.schedule, SCHEDULES)
+    return WarmupSchedule(
+        config.schedule,
+        config.learning_rate,
+        config.warmup_steps,
+        config.steps,
+        config.final_learning_rate,
+    )
+
+
+def averaged_weights(optimizer) -> dict:
+    """The moving average of every trainable variable by the variable's path; empty without one."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    if not inner.use_ema:
+        return {}
+    averages = inner._model_variables_moving_average
+    return {v.path: a for v, a in zip(inner._trainable_variables, averages, strict=True)}

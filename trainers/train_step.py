@@ -1,0 +1,129 @@
+"""One update of the weights: all micro-batches of a batch, then the optimizer once.
+
+Weights in the batch sum to 1 over the whole batch and losses are sums, so the gradients of the micro-batches are added
+and the result is exactly that of one large batch, whatever the share of padding in each.
+"""
+
+import keras
+from keras import ops
+
+
+class TrainingModel(keras.Model):
+    """A model with an objective, as Keras' `fit` takes it. `fit` is given batches as dicts.
+
+    Args:
+        model: a language model of `tflm.models`.
+        objective: of `trainers.objectives`.
+        batch_size, accumulation: of a TrainConfig.
+    """
+
+    def __init__(self, model, objective, batch_size: int, accumulation: int):
+        super().__init__(name="training")
+        self.model = model
+        self.objective = objective
+        self.micro_batch_size = batch_size // accumulation
+        self.accumulation = accumulation
+        # What one step hands to the next, a set for each micro-batch: its rows are the same lanes every time.
+        self.carries = []
+        for i in range(accumulation):
+            initial = objective.initial_carry(model, self.micro_batch_size)
+            self.carries.append(
+                {
+                    name: self.add_weight(
+                        shape=value.shape,
+                        dtype=keras.backend.standardize_dtype(value.dtype),
+                        initializer="zeros",
+                        trainable=False,
+                        name=f"carry_{i}_{name}",
+                    )
+                    for name, value in initial.items()
+                }
+            )
+        self.built = True
+
+    @property
+    def carry_variables(self) -> list:
+        return [variable for carry in self.carries for variable in carry.values()]
+
+    def _micro_batch(self, batch: dict, i: int) -> dict:
+        first = i * self.micro_batch_size
+        return {
+            name: value[first : first + self.micro_batch_size] if len(value.shape) else value
+            for name, value in batch.items()
+        }
+
+    def _loss(self, batch: dict, i: int):
+        carry = {name: ops.convert_to_tensor(v) for name, v in self.carries[i].items()}
+        loss, carry = self.objective.loss(self.model, self._micro_batch(batch, i), carry)
+        for name, value in carry.items():
+            self.carries[i][name].assign(ops.stop_gradient(value))
+        return loss
+
+    def _scale(self):
+        """What the loss is multiplied by before differentiating: 1 but for mixed_float16."""
+        return self.optimizer.scale_loss(ops.ones((), "float32"))
+
+
+class TensorFlowTrainingModel(TrainingModel):
+    def train_step(self, data):
+        import tensorflow as tf
+
+        batch = keras.utils.unpack_x_y_sample_weight(data)[0]
+        variables = self.model.trainable_variables
+        values = [variable.value for variable in variables]
+        scale = self._scale()
+        total, gradients = 0.0, None
+        for i in range(self.accumulation):
+            with tf.GradientTape() as tape:
+                loss = self._loss(batch, i)
+                scaled = loss * scale
+            # A variable that the objective does not use has a gradient of zeros, as under JAX.
+            micro = tape.gradient(scaled, values, unconnected_gradients="zero")
+            micro = [tf.convert_to_tensor(g) for g in micro]
+            gradients = _add(gradients, micro)
+            total = total + loss
+        self.optimizer.apply(gradients, variables)
+        return {"loss": total, "grad_norm": _global_norm(gradients) / scale}
+
+
+class JaxTrainingModel(TrainingModel):
+    def train_step(self, state, data):
+        import jax
+
+        batch = keras.utils.unpack_x_y_sample_weight(data)[0]
+        trainable, non_trainable, optimizer_variables, metrics_variables = state
+        with keras.StatelessScope(
+            state_mapping=list(zip(self.optimizer.variables, optimizer_variables, strict=True))
+        ):
+            scale = self._scale()
+
+        def loss_and_state(trainable, non_trainable, i):
+            mapping = list(zip(self.trainable_variables, trainable, strict=True))
+            mapping += list(zip(self.non_trainable_variables, non_trainable, strict=True))
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                loss = self._loss(batch, i)
+            updated = [scope.get_current_value(v) for v in self.non_trainable_variables]
+            return loss * scale, (loss, updated)
+
+        differentiate = jax.value_and_grad(loss_and_state, has_aux=True)
+        total, gradients = 0.0, None
+        for i in range(self.accumulation):
+            (_, (loss, non_trainable)), micro = differentiate(trainable, non_trainable, i)
+            gradients = _add(gradients, micro)
+            total = total + loss
+        trainable, optimizer_variables = self.optimizer.stateless_apply(
+            optimizer_variables, gradients, trainable
+        )
+        logs = {"loss": total, "grad_norm": _global_norm(gradients) / scale}
+        return logs, (trainable, non_trainable, optimizer_variables, metrics_variables)
+
+
+TRAINING_MODELS = {"tensorflow": TensorFlowTrainingModel, "jax": JaxTrainingModel}
+
+
+def _add(total, more):
+    return more if total is None else [a + b for a, b in zip(total, more, strict=True)]
+
+
+def _global_norm(gradients):
+    return ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradients))
