@@ -1,0 +1,58 @@
+"""From a batch of documents to arrays: what a worker process does, and nothing it would have to import
+TensorFlow for.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tflm.data.duplicates import document_hash
+
+
+@dataclasses.dataclass
+class EncodedBatch:
+    """The documents of a batch as token ids, with what is counted about them.
+
+    Attributes:
+        tokens: (total,) uint16 or uint32; `bos, ids..., eos` of every document, one after the other.
+        lengths: (n,) int64, tokens of each document, with bos and eos.
+        hashes: (n,) uint64.
+        counts: (n, 4) int64, the columns are `COUNTS`.
+    """
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+    hashes: np.ndarray
+    counts: np.ndarray
+
+
+# Words are what whitespace separates; Chinese has none, so characters (code points) stand beside them.
+COUNTS = ("bytes", "characters", "words", "unknown_tokens")
+
+
+def hash_documents(texts: list[str]) -> np.ndarray:
+    """uint64 (n,)."""
+    return np.fromiter((document_hash(text) for text in texts), np.uint64, len(texts))
+
+
+def token_dtype(vocabulary_size: int) -> np.dtype:
+    """uint16 where it holds every id, else uint32."""
+    return np.dtype(np.uint16 if vocabulary_size <= 1 << 16 else np.uint32)
+
+
+def encode_documents(tokenizer, texts: list[str]) -> EncodedBatch:
+    """Encodes `texts`; here, and nowhere else, a document gets its bos and eos."""
+    encoded = tokenizer.encode_batch(texts)
+    lengths = np.fromiter((len(ids) + 2 for ids in encoded), np.int64, len(texts))
+    tokens = np.empty(int(lengths.sum()), dtype=token_dtype(tokenizer.vocabulary_size))
+    counts = np.empty((len(texts), len(COUNTS)), dtype=np.int64)
+    start = 0
+    for row, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
+        end = start + len(ids) + 2
+        tokens[start] = tokenizer.bos_id
+        tokens[start + 1 : end - 1] = ids
+        tokens[end - 1] = tokenizer.eos_id
+        unknown = np.count_nonzero(tokens[start + 1 : end - 1] == tokenizer.unk_id)
+        counts[row] = len(text.encode("utf-8")), len(text), len(text.split()), unknown
+        start = end
+    return EncodedBatch(tokens, lengths, hash_documents(texts), counts)

@@ -1,0 +1,223 @@
+"""Token ids on disk, memory-mapped: built once for a text, a tokenizer and a version of the code.
+
+<cache>/stores/<fingerprint>/            a whole store; it appears by one rename, or not at all
+<cache>/stores/<fingerprint>.building/   a build under way, or what a killed one left behind
+<cache>/stores/<fingerprint>.lock        held while building; the system frees it when a process dies
+"""
+
+import contextlib
+import dataclasses
+import json
+import mmap
+import os
+import shutil
+from pathlib import Path
+
+import filelock
+import numpy as np
+
+from tflm.data import corpora
+from tflm.data.corpora import SPLITS, Corpus, DataConfig
+from tflm.data.fill import fill
+from tflm.data.fingerprint import file_states, store_fingerprint
+from tflm.errors import UserError, unknown_name
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenSplit:
+    """One split of a store.
+
+    Attributes:
+        name: "train", "validation" or "test".
+        tokens: (num_tokens,) uint16 or uint32, read-only, mapped from disk: `bos, ids..., eos` of
+            every document, one after the other.
+        document_starts: (num_documents,) int64, mapped too: where each bos stands.
+        num_bytes: UTF-8 bytes of the text, before any normalisation.
+        num_characters: code points.
+        num_words: what whitespace separates.
+        num_documents: documents.
+        num_unknown: unk tokens.
+        bos_id: the token that begins a document.
+    """
+
+    name: str
+    tokens: np.ndarray
+    document_starts: np.ndarray
+    num_bytes: int
+    num_characters: int
+    num_words: int
+    num_documents: int
+    num_unknown: int
+    bos_id: int = 2
+
+    def release_pages(self):
+        """Gives back the memory of what was read so far; it is read again where needed.
+
+        Without this the resident memory of a training run would creep up to the size of the store.
+        """
+        mapping = self.tokens.base
+        if isinstance(mapping, memoryview):
+            mapping = mapping.obj
+        if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+
+class Store:
+    """A store on disk.
+
+    Attributes:
+        folder: where it lies.
+        fingerprint: of everything it was made from.
+        card: what was counted, plain JSON: "splits" -> name -> documents, tokens, bytes, characters,
+            words, unknown_tokens, unknown_share, duplicates_removed, shared_removed; "files",
+            "skipped_files", and more.
+    """
+
+    def __init__(self, folder: Path, card: dict):
+        self.folder = folder
+        self.fingerprint = folder.name
+        self.card = card
+
+    def split(self, name: str) -> TokenSplit:
+        """The split called "train", "validation" or "test".
+
+        Raises:
+            UserError: for another name, or a split that the configuration left empty.
+        """
+        if name not in SPLITS:
+            raise unknown_name("split", name, SPLITS)
+        counts = self.card["splits"][name]
+        if not counts["documents"]:
+            raise UserError(
+                f"This store has no {name} split: --config.data.{name}_fraction was 0. "
+                f"Set it, or give --config.data.{name}_corpus."
+            )
+        return TokenSplit(
+            name=name,
+            tokens=_mapped(self.folder / f"{name}.bin", self.card["dtype"]),
+            document_starts=_mapped(self.folder / f"{name}.document_starts.bin", "int64"),
+            num_bytes=counts["bytes"],
+            num_characters=counts["characters"],
+            num_words=counts["words"],
+            num_documents=counts["documents"],
+            num_unknown=counts["unknown_tokens"],
+            bos_id=self.card["tokenizer"]["bos_id"],
+        )
+
+
+def build_store(
+    config: DataConfig, tokenizer, cache_folder: Path | str | None = None, progress=None
+) -> Store:
+    """The store for this text and tokenizer, built now if it is not in the cache.
+
+    Args:
+        config: what to read, how to cut and split it.
+        tokenizer: see tflm/text/tokenizer.py.
+        cache_folder: default $TFLM_CACHE, else ~/.cache/tflm.
+        progress: called as progress(description, done, total) in bytes.
+
+    Raises:
+        UserError: for a corpus that cannot be read, is empty or too small to split, and for a cache
+            that cannot be written. Nothing half-built is left in the cache.
+    """
+    cache = corpora.cache_folder(cache_folder)
+    sources = corpora.resolve(config, cache, progress)
+    states = file_states(sources)
+    fingerprint = store_fingerprint(sources, config, tokenizer, progress)
+    names = {split: corpus.name for split, corpus in sources.items()}
+    folder = cache / "stores" / fingerprint
+    if (store := _open(folder, names)) is not None:
+        return store
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder, progress):
+            if (store := _open(folder, names)) is None:  # Another process may have built it.
+                _sweep(folder.parent)
+                _build(folder, sources, states, config, tokenizer, progress)
+                store = _open(folder, names)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write the token store to {folder.parent}: {error.strerror or error}. Free some "
+            "space, or name another cache folder with the environment variable TFLM_CACHE."
+        ) from error
+    if store is None:
+        raise UserError(f"{folder} was changed while it was built. Run the same command again.")
+    return store
+
+
+def _build(folder: Path, sources: dict[str, Corpus], states, config, tokenizer, progress):
+    building = folder.with_name(folder.name + ".building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
+    try:
+        card = fill(building, sources, config, tokenizer, progress)
+        if file_states(sources) != states:
+            raise UserError("The text changed while it was read. Run the same command again.")
+        with open(building / "store.json", "w", encoding="utf-8") as file:
+            json.dump(card, file, indent=2, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(building)
+        if folder.exists():  # Found damaged by `_open`.
+            shutil.rmtree(folder)
+        os.rename(building, folder)
+        _sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _open(folder: Path, names: dict[str, str]) -> Store | None:
+    """The store in `folder`; None where there is none, or files were lost or cut off."""
+    try:
+        card = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        for name in SPLITS:
+            counts = card["splits"][name]
+            sizes = {
+                "bin": counts["tokens"] * np.dtype(card["dtype"]).itemsize,
+                "document_starts.bin": counts["documents"] * 8,
+            }
+            for kind, size in sizes.items():
+                if (folder / f"{name}.{kind}").stat().st_size != size:
+                    return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Store(folder, {"corpus": names, "fingerprint": folder.name, **card})
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, progress):
+    lock = filelock.FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        if progress is not None:
+            progress("wait for another process that builds this store", 0, None)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sweep(stores: Path):
+    """Removes what killed builds of other stores left behind."""
+    for building in stores.glob("*.building"):
+        lock = filelock.FileLock(f"{building.with_suffix('')}.lock")
+        with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=0):
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _mapped(path: Path, dtype: str) -> np.ndarray:
+    with open(path, "rb") as file:
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapping, dtype=dtype)
+
+
+def _sync_folder(folder: Path):
+    if os.name == "nt":  # Windows cannot open a folder.
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
