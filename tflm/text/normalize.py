@@ -26,7 +26,7 @@ WHITESPACE_RANGES = (
     (0x3000, 0x3000),
 )
 CAPITAL_I_WITH_DOT = "\u0130"  # the one character whose lower case is two characters
-_WHITESPACE_RUN = re.compile(
+WHITESPACE_RUN = re.compile(
     "[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in WHITESPACE_RANGES) + "]+"
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -65,7 +65,7 @@ def lowercase_table() -> dict[int, str]:
 
 def collapse_whitespace(text: str) -> str:
     """Every run of white space, line ends included, becomes one space."""
-    return _WHITESPACE_RUN.sub(" ", text)
+    return WHITESPACE_RUN.sub(" ", text)
 
 
 def unix_newlines(text: str) -> str:
