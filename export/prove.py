@@ -1,0 +1,301 @@
+"""Holds a written artifact against the model it was made of.
+
+The artifact is opened by a fresh interpreter that knows nothing of this project (`open_artifact.py`); what it computes
+on held-out text is compared here with the Keras model. The Keras side uses full forward passes without a cache, so
+the exported cache, prefill and loop are judged by an independent path.
+
+Shapes: W windows, T time, P prompts, V vocabulary.
+"""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from export import open_artifact, signatures
+from export.held_out import HeldOut
+from export.thresholds import THRESHOLDS, Thresholds
+
+# Where the two best logits are closer than this, rounding decides and either is right: 1e-5 of their size is some ten
+# steps of float32.
+TIE = 1e-5
+LOGITS_BYTES = 64e6  # of logits that are compared one by one
+NUM_NEIGHBOURS = 10
+NUM_WORDS = 200  # whose neighbours are compared
+FIRST_WORD = signatures.NUM_SPECIAL_IDS
+TIME_LIMIT_SECONDS = 1800
+
+
+@dataclasses.dataclass
+class Proof:
+    """What was measured, and what of it is past its threshold (one sentence each; empty: proved)."""
+
+    figures: dict
+    failures: list[str]
+    signatures: dict
+
+
+class ProofFailed(Exception):  # noqa: N818
+    """The artifact could not even be opened and run; says why in one line."""
+
+
+@dataclasses.dataclass
+class Reference:
+    """What the Keras model computes on the held-out text; made once for all artifacts of a run.
+
+    Attributes:
+        logits: (w, T, V) of the first windows.
+        nats, choices: (W, T), -log p of every label and the most likely token.
+        continuations: per prompt the greedy tokens, ended before eos.
+        rows: (P, R) int32, prompt and continuation padded with 0.
+        gaps: per prompt and new token, the lead of the best logit over the second, relative to its size.
+        first_logits: per prompt (V,), behind its last token.
+    """
+
+    logits: np.ndarray
+    nats: np.ndarray
+    choices: np.ndarray
+    continuations: list[list[int]]
+    rows: np.ndarray
+    gaps: list[list[float]]
+    first_logits: list[np.ndarray]
+
+
+def reference(run, held_out: HeldOut) -> Reference:
+    """The Keras model's side of the proof."""
+    windows = held_out.windows
+    num_logits = int(LOGITS_BYTES // (4 * windows[:, 1:].size / len(windows) * _vocabulary(run)))
+    num_logits = min(max(num_logits, 1), len(windows))
+    kept, nats, choices = [], [], []
+    for i, window in enumerate(windows):
+        logits = np.asarray(run.model(window[None, :-1], training=False))[0]
+        if i < num_logits:
+            kept.append(logits)
+        nats.append(open_artifact.negative_log_likelihood(logits, window[1:]))
+        choices.append(logits.argmax(-1))
+    continuations, gaps, first_logits, rows = _continue(run, held_out)
+    return Reference(
+        np.stack(kept), np.stack(nats), np.stack(choices), continuations, rows, gaps, first_logits
+    )
+
+
+def _vocabulary(run) -> int:
+    return run.model.config.vocabulary_size
+
+
+def _continue(run, held_out: HeldOut):
+    prompts, eos = held_out.prompt_ids, run.tokenizer.eos_id
+    length = max(map(len, prompts)) + held_out.new_tokens
+    rows = np.zeros((len(prompts), length), "int32")
+    for row, prompt in zip(rows, prompts, strict=True):
+        row[: len(prompt)] = prompt
+    new = [[] for _ in prompts]
+    gaps = [[] for _ in prompts]
+    first_logits = [None] * len(prompts)
+    ended = [False] * len(prompts)
+    for step in range(held_out.new_tokens):
+        # The padding behind a row changes nothing before it: every family looks only back.
+        logits = np.asarray(run.model(rows[:, :-1], training=False))
+        for i, prompt in enumerate(prompts):
+            if ended[i]:
+                continue
+            last = logits[i, len(prompt) - 1 + step]
+            if step == 0:
+                first_logits[i] = last
+            second, best = np.partition(last, -2)[-2:]
+            gaps[i].append(float(best - second) / max(abs(float(best)), 1.0))
+            token = int(last.argmax())
+            if token == eos:
+                ended[i] = True
+                continue
+            new[i].append(token)
+            rows[i, len(prompt) + step] = token
+    return new, gaps, first_logits, rows[:, :-1]
+
+
+def prove_language_model(
+    run,
+    path: Path,
+    kind: str,
+    quantization: str,
+    held_out: HeldOut,
+    expected: Reference,
+    max_length: int,
+    with_text: bool,
+) -> Proof:
+    """
+    Args:
+        run: a tflm.run.Run.
+        path: the artifact; for a SavedModel the folder of the version.
+        kind: "saved_model" or "tflite".
+        quantization: a key of THRESHOLDS.
+        max_length: tokens of context the artifact is asked to hold.
+        with_text: whether it has the signature `generate`.
+    """
+    request = {
+        "kind": "language_model",
+        "ask": ["generate"] if with_text else [],
+        "max_length": max_length,
+        "logits_of_windows": len(expected.logits),
+        "prompts": held_out.prompts,
+        "prompt_ids": held_out.prompt_ids,
+        "new_tokens": held_out.new_tokens,
+        "eos_id": run.tokenizer.eos_id,
+    }
+    arrays = {"windows": held_out.windows, "continuations": expected.rows}
+    answer, results = _ask(path, kind, request, arrays)
+
+    nats = expected.nats.sum()
+    bits = [x / math.log(2) / held_out.num_bytes for x in (nats, results["nats"].sum())]
+    first = [results[f"first_logits_{i}"] for i in range(len(held_out.prompts))]
+    figures = {
+        "finite": bool(np.isfinite(results["logits"]).all() and np.isfinite(results["nats"]).all()),
+        "max_logit_difference": float(np.abs(results["logits"] - expected.logits).max()),
+        "max_logit_difference_after_prefill": float(
+            max(np.abs(a - b).max() for a, b in zip(first, expected.first_logits, strict=True))
+        ),
+        "token_agreement": _token_agreement(results["forced_choices"], expected, held_out),
+        "argmax_agreement": float((results["choices"] == expected.choices).mean()),
+        "bits_per_byte": bits[1],
+        "bits_per_byte_of_model": bits[0],
+        "bits_per_byte_change": bits[1] - bits[0],
+        "tokens_scored": int(expected.nats.size),
+        "num_prompts": len(held_out.prompts),
+    }
+    continued = [results[f"continuation_{i}"].tolist() for i in range(len(held_out.prompts))]
+    if with_text:
+        generated = [
+            row[len(prompt) : len(prompt) + count].tolist()
+            for row, prompt, count in zip(
+                results["generated"], held_out.prompt_ids, results["num_generated"], strict=True
+            )
+        ]
+        figures["greedy_agreement_of_generate"] = _greedy_agreement(generated, expected)
+        figures["sample"] = {"prompt": held_out.prompts[0], "text": answer.pop("completions")[0]}
+    figures["greedy_agreement"] = _greedy_agreement(continued, expected)
+    described = answer.pop("signatures")
+    figures |= answer
+    return Proof(figures, _judge_language_model(figures, THRESHOLDS[quantization]), described)
+
+
+def _greedy_agreement(continued: list[list[int]], expected: Reference) -> float:
+    """The share of prompts continued by the same tokens; a row is compared up to its first tie."""
+    equal = 0
+    for tokens, wanted, gaps in zip(continued, expected.continuations, expected.gaps, strict=True):
+        tie = next((i for i, gap in enumerate(gaps) if gap < TIE), None)
+        equal += tokens[:tie] == wanted[:tie]
+    return equal / len(continued)
+
+
+def _token_agreement(forced: np.ndarray, expected: Reference, held_out: HeldOut) -> float:
+    """The share of Keras' greedy tokens that the artifact would choose in the same context; ties are left out."""
+    same = total = 0
+    for choices, prompt, wanted, gaps in zip(
+        forced, held_out.prompt_ids, expected.continuations, expected.gaps, strict=True
+    ):
+        for i, token in enumerate(wanted):
+            if gaps[i] >= TIE:
+                total += 1
+                same += int(choices[len(prompt) - 1 + i]) == token
+    return same / total if total else 1.0
+
+
+def _judge_language_model(figures: dict, limits: Thresholds) -> list[str]:
+    if not figures["finite"]:
+        return ["its logits are not finite"]
+    failures = []
+    largest = max(figures["max_logit_difference"], figures["max_logit_difference_after_prefill"])
+    if limits.max_logit_difference is not None and not largest <= limits.max_logit_difference:
+        failures.append(f"max |dlogit| {largest:.2g} is above {limits.max_logit_difference:g}")
+    agreement = min(figures["token_agreement"], figures["argmax_agreement"])
+    if not agreement >= limits.token_agreement:
+        failures.append(f"token agreement {agreement:.4f} is below {limits.token_agreement:g}")
+    greedy = min(figures["greedy_agreement"], figures.get("greedy_agreement_of_generate", 1.0))
+    if limits.greedy_agreement is not None and not greedy >= limits.greedy_agreement:
+        failures.append(
+            f"greedy continuations agree for {greedy:.0%} of the prompts, "
+            f"below {limits.greedy_agreement:.0%}"
+        )
+    change = figures["bits_per_byte_change"]
+    if not abs(change) <= limits.bits_per_byte_change:
+        failures.append(
+            f"the change in bits per byte {change:+.2g} is above {limits.bits_per_byte_change:g}"
+        )
+    return failures
+
+
+def prove_word_vectors(run, path: Path, kind: str, quantization: str) -> Proof:
+    """As `prove_language_model`, for vectors trained as skip-gram: all vectors, and the neighbours of some words."""
+    table = np.asarray(run.model.embeddings(), "float32")  # (V, D)
+    words = np.arange(FIRST_WORD, min(len(table), FIRST_WORD + NUM_WORDS), dtype="int32")
+    k = min(NUM_NEIGHBOURS, len(table) - 1 - FIRST_WORD)
+    request = {"kind": "word_vectors", "k": k}
+    arrays = {"token_ids": np.arange(len(table), dtype="int32"), "neighbours_of": words}
+    answer, results = _ask(path, kind, request, arrays)
+
+    lengths = np.maximum(np.linalg.norm(table, axis=1), signatures.NORM_FLOOR)
+    similarity = (table[words] @ table.T) / lengths[words, None] / lengths
+    similarity[:, :FIRST_WORD] = -2
+    similarity[np.arange(len(words)), words] = -2
+    wanted = np.argsort(-similarity, axis=1)[:, :k]
+    found = results["neighbours"][:, :k]
+    same = [len(set(a) & set(b)) for a, b in zip(wanted.tolist(), found.tolist(), strict=True)]
+    vectors = results["vectors"]
+    norms = np.maximum(np.linalg.norm(vectors, axis=1), signatures.NORM_FLOOR)
+    cosine = (vectors * table).sum(1) / norms / lengths
+    figures = {
+        "finite": bool(np.isfinite(vectors).all() and np.isfinite(results["similarity"]).all()),
+        "max_vector_difference": float(np.abs(vectors - table).max()),
+        "vector_cosine": float(cosine[FIRST_WORD:].min()),
+        "neighbour_agreement": sum(same) / (k * len(words)),
+        "num_words": len(words),
+    }
+    described = answer.pop("signatures")
+    figures |= answer
+    limits, failures = THRESHOLDS[quantization], []
+    if not figures["finite"]:
+        failures.append("its vectors are not finite")
+    elif not figures["vector_cosine"] >= limits.vector_cosine:
+        failures.append(
+            f"a vector's cosine to its original is {figures['vector_cosine']:.4f}, "
+            f"below {limits.vector_cosine:g}"
+        )
+    if not figures["neighbour_agreement"] >= limits.neighbour_agreement:
+        failures.append(
+            f"nearest words agree to {figures['neighbour_agreement']:.3f}, "
+            f"below {limits.neighbour_agreement:g}"
+        )
+    return Proof(figures, failures, described)
+
+
+def _ask(path: Path, kind: str, request: dict, arrays: dict) -> tuple[dict, dict]:
+    """Runs open_artifact.py in a fresh interpreter."""
+    with tempfile.TemporaryDirectory(prefix="tflm_proof_") as folder:
+        folder = Path(folder)
+        files = {name: str(folder / name) for name in ("arrays", "results", "answer")}
+        files = {name: f"{file}.npz" for name, file in files.items() if name != "answer"} | {
+            "answer": f"{folder / 'answer'}.json"
+        }
+        np.savez(files["arrays"], **arrays)
+        request = request | files | {"path": str(path), "format": kind}
+        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+        command = [sys.executable, open_artifact.__file__, str(folder / "request.json")]
+        try:
+            finished = subprocess.run(  # noqa: S603
+                command, capture_output=True, text=True, check=False, timeout=TIME_LIMIT_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ProofFailed(f"it did not answer within {TIME_LIMIT_SECONDS} s") from error
+        if finished.returncode:
+            lines = finished.stderr.strip().splitlines() or ["no message"]
+            raise ProofFailed(
+                f"a fresh interpreter could not run it (exit {finished.returncode}): {lines[-1]}"
+            )
+        answer = json.loads(Path(files["answer"]).read_text(encoding="utf-8"))
+        with np.load(files["results"], allow_pickle=False) as file:
+            return answer, {name: file[name] for name in file.files}

@@ -1,0 +1,230 @@
+"""SavedModel for model servers: ids to logits, text to text, words to vectors, in the layout of TensorFlow Serving.
+
+    saved_model/1/{saved_model.pb, variables/, assets/}
+
+Signatures, for a language model:
+
+    score             token_ids (B, T)                       -> logits (B, T, V)
+    initial_state     batch_size, max_length                 -> the state's tensors by name
+    prefill, decode   token_ids (B, T), position, the state  -> logits (B, T, V), the state
+    generate          text (N,) and the options below        -> text, completion, token_ids, num_tokens
+    serving_default   text (N,)                              -> the same, greedy, DEFAULT_MAX_TOKENS at most
+    embed             token_ids (B, T)                       -> vectors (B, T, D)
+    embed_text        text (N,)                              -> vectors (N, D), the average over its tokens
+
+Word vectors of the word2vec family have `nearest` (by ids) and `nearest_text` as well; trained as skip-gram they have
+nothing else but `embed`. A tokenizer without a twin in the graph leaves out every signature with text.
+
+The options of `generate` have defaults that model servers fill in; from Python, call `loaded.generate(text, ...)`.
+"""
+
+import logging
+
+import tensorflow as tf
+
+from export import signatures
+from export.generation_graph import continue_prompts
+from tflm.errors import UserError
+from tflm.generation.sampling import SamplingConfig
+
+VERSION = "1"
+DEFAULT_MAX_TOKENS = 64
+MAX_TOKENS_LIMIT = 1 << 20
+
+TEXT = tf.TensorSpec((None,), tf.string, name="text")
+TOKEN_IDS = tf.TensorSpec((None, None), tf.int32, name="token_ids")
+FLAT_TOKEN_IDS = tf.TensorSpec((None,), tf.int32, name="token_ids")
+
+
+def _scalar(name, dtype=tf.int32):
+    return tf.TensorSpec((), dtype, name=name)
+
+
+def write(run, path, quantization: str, lengths) -> None:
+    """Writes the folder `path`/1.
+
+    Args:
+        run: a tflm.run.Run, or anything with its model, tokenizer and experiment.
+        quantization: "none".
+        lengths: not needed, every length is dynamic.
+    """
+    module = tf.Module(name="tflm")
+    signatures.hold_variables(module, run.model)
+    functions = _vector_signatures(run.model)
+    twin = text_twin(run.tokenizer)
+    if twin is not None:
+        module.tokenizer = twin
+        functions |= _text_vector_signatures(run, twin)
+    with signatures.portable_cache_update():
+        if signatures.is_language_model(run):
+            functions |= _language_model_signatures(run.model)
+            if twin is not None:
+                functions |= _generation_signatures(run, twin)
+        for name, function in functions.items():
+            setattr(module, name, function)
+        # It announces every file it writes; the program says what was written, once it is proved.
+        logger = logging.getLogger("tensorflow")
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            tf.saved_model.save(module, str(path / VERSION), signatures=functions)
+        finally:
+            logger.setLevel(level)
+
+
+def text_twin(tokenizer):
+    """The tokenizer's tf.Module, or None where it has none (words split by jieba)."""
+    try:
+        return tokenizer.in_graph()
+    except UserError:
+        return None
+
+
+def _language_model_signatures(model) -> dict:
+    functions = {
+        "score": tf.function(signatures.score(model), input_signature=[TOKEN_IDS]),
+        "initial_state": tf.function(
+            signatures.initial_state(model),
+            input_signature=[_scalar("batch_size"), _scalar("max_length")],
+        ),
+    }
+    state = functions["initial_state"].get_concrete_function().structured_outputs
+    specs = {name: tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in state.items()}
+    for name, time in (("prefill", None), ("decode", 1)):
+        functions[name] = tf.function(signatures.step(model)).get_concrete_function(
+            token_ids=tf.TensorSpec((None, time), tf.int32, name="token_ids"),
+            position=_scalar("position"),
+            **specs,
+        )
+    return functions
+
+
+def _vector_signatures(model) -> dict:
+    functions = {"embed": tf.function(signatures.embed(model), input_signature=[TOKEN_IDS])}
+    if _has_word_vectors(model):
+        functions["nearest"] = tf.function(
+            signatures.nearest(model), input_signature=[FLAT_TOKEN_IDS, _scalar("k")]
+        )
+    return functions
+
+
+def _has_word_vectors(model) -> bool:
+    return hasattr(model, "pair_scores")
+
+
+def _text_vector_signatures(run, twin) -> dict:
+    model = run.model
+
+    def average(text):
+        ids = twin.tokenize(text)
+        table = tf.convert_to_tensor(model.embeddings())
+        total = tf.reduce_sum(tf.gather(table, ids), axis=1)  # (N, D)
+        count = tf.maximum(tf.cast(ids.row_lengths(), table.dtype), 1.0)
+        return ids, total / count[:, None]
+
+    def embed_text(text):
+        return {"vectors": average(text)[1]}
+
+    functions = {"embed_text": tf.function(embed_text, input_signature=[TEXT])}
+    if _has_word_vectors(model):
+        pieces = [run.tokenizer.piece(i) for i in range(model.config.vocabulary_size)]
+
+        def nearest_text(text, k):
+            ids, vectors = average(text)
+            table = tf.convert_to_tensor(model.embeddings())
+            own = tf.cast(ids, tf.int32).to_tensor(-1)
+            own = tf.pad(own, [[0, 0], [0, 1]], constant_values=-1)  # at least one column
+            neighbours, similarity = signatures.neighbours_of(table, vectors, own, k)
+            return {"pieces": tf.gather(tf.constant(pieces), neighbours), "similarity": similarity}
+
+        functions["nearest_text"] = tf.function(nearest_text, input_signature=[TEXT, _scalar("k")])
+    return functions
+
+
+def _generation_signatures(run, twin) -> dict:
+    model, tokenizer = run.model, run.tokenizer
+
+    def complete(text, max_tokens, sampling):
+        _check_options(text, max_tokens, sampling)
+        ids = tf.cast(twin.tokenize(text), tf.int32)
+        bos = tf.fill((tf.shape(text)[0], 1), tokenizer.bos_id)
+        prompts = tf.concat([tf.RaggedTensor.from_tensor(bos), ids], axis=1)
+        token_ids, num_tokens = continue_prompts(
+            model, prompts, max_tokens, tokenizer.eos_id, sampling
+        )
+        lengths = tf.cast(prompts.row_lengths(), tf.int32)
+        whole = twin.detokenize(tf.RaggedTensor.from_tensor(token_ids, lengths + num_tokens))
+        # The continuation is what the whole has more than the prompt: taken alone its first word would lose its space.
+        prompt_bytes = tf.minimum(tf.strings.length(twin.detokenize(ids)), tf.strings.length(whole))
+        rest = tf.strings.length(whole) - prompt_bytes
+        completion = tf.strings.substr(whole, prompt_bytes, rest)
+        return {
+            "text": tf.strings.join([text, completion]),
+            "completion": completion,
+            "token_ids": token_ids,
+            "num_tokens": num_tokens,
+        }
+
+    # Defaults that are tensors are written into the signature, for model servers.
+    defaults = {name: tf.constant(value) for name, value in vars(SamplingConfig()).items()}
+
+    def generate(
+        text,
+        max_tokens=tf.constant(DEFAULT_MAX_TOKENS),  # noqa: B008
+        temperature=defaults["temperature"],
+        top_k=defaults["top_k"],
+        top_p=defaults["top_p"],
+        min_p=defaults["min_p"],
+        repetition_penalty=defaults["repetition_penalty"],
+        seed=defaults["seed"],
+    ):
+        sampling = {
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "min_p": min_p,
+            "repetition_penalty": repetition_penalty,
+            "seed": seed,
+        }
+        return complete(text, max_tokens, sampling)
+
+    def serving_default(text):
+        greedy = SamplingConfig(temperature=0.0)
+        return complete(
+            text,
+            tf.constant(DEFAULT_MAX_TOKENS),
+            {name: tf.constant(value) for name, value in vars(greedy).items()},
+        )
+
+    options = [
+        TEXT,
+        _scalar("max_tokens"),
+        _scalar("temperature", tf.float32),
+        _scalar("top_k"),
+        _scalar("top_p", tf.float32),
+        _scalar("min_p", tf.float32),
+        _scalar("repetition_penalty", tf.float32),
+        _scalar("seed"),
+    ]
+    return {
+        "generate": tf.function(generate, input_signature=options),
+        "serving_default": tf.function(serving_default, input_signature=[TEXT]),
+    }
+
+
+def _check_options(text, max_tokens, sampling) -> None:
+    """Refuses in the graph what `SamplingConfig` refuses in Python."""
+    checks = [(tf.shape(text)[0] >= 1, "`text` must hold at least one string.")]
+    for name, value, low, high in (
+        ("max_tokens", max_tokens, 0, MAX_TOKENS_LIMIT),
+        ("temperature", sampling["temperature"], 0.0, 100.0),
+        ("top_k", sampling["top_k"], 0, 2**31 - 1),
+        ("top_p", sampling["top_p"], 0.0, 1.0),
+        ("min_p", sampling["min_p"], 0.0, 1.0),
+        ("repetition_penalty", sampling["repetition_penalty"], 0.01, 100.0),
+        ("seed", sampling["seed"], 0, 2**31 - 1),
+    ):
+        in_range = tf.logical_and(value >= low, value <= high)
+        checks.append((in_range, f"`{name}` must be from {low} to {high}."))
+    for condition, message in checks:
+        tf.debugging.Assert(condition, [message])

@@ -1,0 +1,166 @@
+"""What an exported model can be asked for, as functions of named tensors.
+
+Every format takes its functions from here, so that they mean the same in all of them.
+
+Shapes: B batch, T time, D width of the embedding, V vocabulary, S cache length, N tokens asked for, K neighbours.
+"""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from tflm.text.tokenizer import SPECIAL_PIECES
+
+NUM_SPECIAL_IDS = len(SPECIAL_PIECES)
+NORM_FLOOR = 1e-9  # keeps the cosine of a vector of zeros finite
+
+
+def is_language_model(run) -> bool:
+    """False for word vectors that were trained as skip-gram: they predict no next token."""
+    return run.experiment["objective"]["kind"] != "skip_gram"
+
+
+def hold_variables(module: tf.Module, model) -> tf.Module:
+    """Lets `module` own the variables of `model`, so that they are saved with it.
+
+    A module that holds the Keras model alone is converted without complaint to a file without weights.
+    """
+    module.model_variables = [variable.value for variable in model.variables]
+    return module
+
+
+@contextlib.contextmanager
+def portable_cache_update():
+    """Traces the write into the KV cache as slices and a concatenation.
+
+    `ops.slice_update` gives the op XlaDynamicUpdateSlice, which readers of a SavedModel other than TensorFlow lack. A
+    .tflite wants it (it becomes DYNAMIC_UPDATE_SLICE there), so it is replaced only inside this context.
+    """
+    original = keras.ops.slice_update
+    keras.ops.slice_update = _concatenated_update
+    try:
+        yield
+    finally:
+        keras.ops.slice_update = original
+
+
+def _concatenated_update(inputs, start_indices, updates):
+    # The cache is written along axis 1 only: (B, S, K, Dh).
+    start = start_indices[1]
+    end = start + tf.shape(updates)[1]
+    updated = tf.concat([inputs[:, :start], updates, inputs[:, end:]], axis=1)
+    return tf.ensure_shape(updated, inputs.shape)
+
+
+def score(model):
+    """token_ids (B, T) int32 -> logits (B, T, V), from the start of a text."""
+
+    def score(token_ids):
+        _check_context(model, tf.shape(token_ids)[1])
+        return {"logits": model(token_ids, training=False)}
+
+    return score
+
+
+def initial_state(model):
+    """batch_size, max_length -> the state before the first token. `max_length` is S where the state is a cache."""
+
+    def initial_state(batch_size, max_length):
+        _check_context(model, max_length)
+        return model.initial_state(batch_size, max_length)
+
+    return initial_state
+
+
+def step(model, checked: bool = True):
+    """token_ids (B, T), position () and the state by name -> logits (B, T, V) and the state after.
+
+    Args:
+        checked: whether the graph refuses what does not fit the cache; a .tflite cannot, it would need an Assert.
+    """
+
+    def step(token_ids, position, **state):
+        if checked and model.max_sequence_length is not None:
+            cache_length = tf.shape(next(iter(state.values())))[1]
+            _require(
+                position + tf.shape(token_ids)[1] <= cache_length,
+                "`position` + the number of `token_ids` must be at most the length of the cache.",
+            )
+        logits, new_state = model.step(token_ids, state, position, training=False)
+        return {"logits": logits, **new_state}
+
+    return step
+
+
+def prefill(model):
+    """As `step`, but gives the state alone: the last token of a prompt goes into `decode`, which gives the logits."""
+
+    def prefill(token_ids, position, **state):
+        return model.step(token_ids, state, position, training=False)[1]
+
+    return prefill
+
+
+def embed(model):
+    """token_ids (B, T) -> vectors (B, T, D), the model's input embedding."""
+
+    def embed(token_ids):
+        return {"vectors": tf.gather(_table(model), token_ids)}
+
+    return embed
+
+
+def nearest(model, num_neighbours: int | None = None):
+    """token_ids (N,) -> the tokens of most similar vectors, by cosine, without the token itself.
+
+    Args:
+        num_neighbours: K; None makes it an input, `k`.
+
+    Returns:
+        A function that gives token_ids (N, K) int32 and similarity (N, K), the most similar first.
+    """
+
+    def nearest(token_ids, k=num_neighbours):
+        table = _table(model)
+        ids, similarity = neighbours_of(table, tf.gather(table, token_ids), token_ids[:, None], k)
+        return {"token_ids": ids, "similarity": similarity}
+
+    return nearest
+
+
+def neighbours_of(table, vectors, excluded, k):
+    """The rows of `table` nearest to `vectors` by cosine.
+
+    Args:
+        table: (V, D). vectors: (N, D).
+        excluded: (N, M) int32, rows that are no answer: the token itself. Special tokens never are.
+        k: K.
+
+    Returns:
+        ids (N, K) int32, cosine (N, K) float32.
+    """
+    # Norms, not a normalised table: that would be folded into the file as a second table.
+    norms = tf.maximum(tf.norm(table, axis=-1), NORM_FLOOR)  # (V,)
+    lengths = tf.maximum(tf.norm(vectors, axis=-1, keepdims=True), NORM_FLOOR)  # (N, 1)
+    cosine = tf.matmul(vectors, table, transpose_b=True) / norms / lengths  # (N, V)
+    rows = tf.range(table.shape[0], dtype=tf.int32)
+    is_excluded = tf.reduce_any(tf.equal(excluded[:, :, None], rows), axis=1)
+    is_excluded = tf.logical_or(is_excluded, rows < NUM_SPECIAL_IDS)
+    similarity, ids = tf.math.top_k(tf.where(is_excluded, -2.0, cosine), k)
+    return ids, similarity
+
+
+def _table(model):
+    return ops.convert_to_tensor(model.embeddings())
+
+
+def _check_context(model, length):
+    limit = model.max_sequence_length
+    if limit is not None:
+        _require(length <= limit, f"The context of this model is {limit} tokens; more were given.")
+
+
+def _require(condition, message):
+    tf.debugging.Assert(condition, [message])

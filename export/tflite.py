@@ -1,0 +1,101 @@
+""".tflite for phones and browsers: builtin operators only, one text at a time, the state in the caller's hands.
+
+Signatures, for a language model:
+
+    prefill_N   token_ids (1, N), position (), the state  -> the state
+    decode      token_ids (1, 1), position (), the state  -> logits (1, 1, V), the state
+
+The state goes in and comes out under the same names, zeros before the first token. A prompt of n tokens is read by
+prefill in chunks of N, all but its last token; that one goes into `decode`, whose logits are those of the next token.
+Tokens that do not fill a chunk go through `decode` one by one. The caller keeps position + N within the cache.
+
+Word vectors of the word2vec family have
+
+    embed       token_ids (1, 1)  -> vectors (1, 1, D)
+    nearest     token_ids (1,)    -> token_ids (1, K), similarity (1, K), K at most NUM_NEIGHBOURS
+
+and trained as skip-gram nothing else.
+"""
+
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from export import signatures
+from export.lengths import Lengths
+from tflm.errors import UserError
+
+NUM_NEIGHBOURS = 10
+
+
+def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
+    """Writes the file `path`.
+
+    Args:
+        run: a tflm.run.Run, or anything with its model and experiment.
+        quantization: "none" (float32) or "dynamic_int8": int8 weights, embeddings too, and float32 in between.
+        lengths: of the chunks and the cache.
+
+    Raises:
+        UserError: where the model needs an operator that is not builtin.
+    """
+    functions = _signatures(run, lengths)
+    module = signatures.hold_variables(tf.Module(name="tflm"), run.model)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=functions)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantization == "dynamic_int8":
+            # Measured against ai-edge-quantizer: smaller, since embeddings are quantized too, and as close.
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        content = converter.convert()
+    foreign = operators_that_are_not_builtin(content)
+    if foreign:
+        raise UserError(
+            f"This model needs operators that no plain .tflite runtime has: {', '.join(foreign)}. "
+            "Export it as saved_model."
+        )
+    path.write_bytes(content)
+
+
+def _signatures(run, lengths: Lengths) -> dict:
+    model = run.model
+    functions = {}
+    if signatures.is_language_model(run):
+        state = model.initial_state(1, lengths.cache)
+        specs = {name: tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in state.items()}
+        specs["position"] = tf.TensorSpec((), tf.int32, name="position")
+        for n in lengths.prefill:
+            token_ids = tf.TensorSpec((1, n), tf.int32, name="token_ids")
+            functions[f"prefill_{n}"] = tf.function(
+                signatures.prefill(model)
+            ).get_concrete_function(token_ids=token_ids, **specs)
+        functions["decode"] = tf.function(
+            signatures.step(model, checked=False)
+        ).get_concrete_function(
+            token_ids=tf.TensorSpec((1, 1), tf.int32, name="token_ids"), **specs
+        )
+    if hasattr(model, "pair_scores"):
+        k = min(NUM_NEIGHBOURS, model.config.vocabulary_size - 1)
+        functions["embed"] = tf.function(signatures.embed(model)).get_concrete_function(
+            tf.TensorSpec((1, 1), tf.int32, name="token_ids")
+        )
+        functions["nearest"] = tf.function(signatures.nearest(model, k)).get_concrete_function(
+            tf.TensorSpec((1,), tf.int32, name="token_ids")
+        )
+    return functions
+
+
+def operators_that_are_not_builtin(content: bytes) -> list[str]:
+    """The custom operators of a .tflite, Flex operators among them, by name."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.Model.GetRootAsModel(content, 0)
+    names = []
+    for i in range(model.OperatorCodesLength()):
+        code = model.OperatorCodes(i)
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        if builtin == schema.BuiltinOperator.CUSTOM or code.CustomCode():
+            names.append((code.CustomCode() or b"CUSTOM").decode())
+    return names
