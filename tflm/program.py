@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 
 from absl import app, flags
 
@@ -45,3 +46,27 @@ def _mistakes_in_one_line(main):
 def _end(message: str):
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+def load_backend() -> None:
+    """Imports Keras and its backend without the start-up noise, which no setting turns off.
+
+    The noise is written by C++ code to file descriptor 2, so that is where it is caught; it is shown where the import
+    fails.
+    """
+    with tempfile.TemporaryFile() as noise:
+        stderr = os.dup(2)
+        os.dup2(noise.fileno(), 2)
+        try:
+            import keras
+
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow  # noqa: F401
+        except BaseException:
+            os.dup2(stderr, 2)
+            noise.seek(0)
+            sys.stderr.write(noise.read().decode("utf-8", "replace"))
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

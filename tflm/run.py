@@ -117,7 +117,7 @@ class RunFolder:
                 (MODEL_FILE, checkpoint.model),
                 (TRAINING_FILE, checkpoint.training),
             ):
-                save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, partial / file)
+                save_file({k: np.array(v, order="C") for k, v in arrays.items()}, partial / file)
                 sums[file] = _checksum(partial / file)
             state = checkpoint.state | {"step": checkpoint.step, "checksums": sums}
             (partial / STATE_FILE).write_text(json.dumps(state, indent=2), encoding="utf-8")

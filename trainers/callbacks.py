@@ -15,7 +15,6 @@ from tflm.errors import UserError
 from tflm.generation.decoding import Decoder
 from tflm.generation.sampling import SamplingConfig
 from tflm.run import Checkpoint, RunFolder, assign_arrays, named_arrays
-from trainers.journal import Journal
 from trainers.optimizers import averaged_weights
 from trainers.terminal import Bar, say
 
@@ -266,7 +265,7 @@ class GracefulStop(keras.callbacks.Callback):
 def sampler(model, tokenizer, train):
     """() -> list of (prompt, text), drawn with one seed, so that they can be compared over time."""
     if not train.sample_tokens or not train.sample_prompts:
-        return lambda: []
+        return list
     decoder = Decoder(model, train.sample_tokens + train.sequence_length)
     prompts = [[tokenizer.bos_id, *tokenizer.encode(prompt)] for prompt in train.sample_prompts]
     settings = SamplingConfig(temperature=0.8, top_p=0.95, seed=0)

@@ -13,12 +13,13 @@ import keras
 import numpy as np
 
 from tflm import models
-from tflm.data.training_texts import training_texts
 from tflm.data.store import build_store
+from tflm.data.training_texts import training_texts
 from tflm.errors import UserError
 from tflm.run import RunFolder
 from tflm.text import tokenizer as tokenizers
-from trainers import callbacks, experiment as experiments, objectives, optimizers, precision
+from trainers import callbacks, objectives, optimizers, precision
+from trainers import experiment as experiments
 from trainers.experiment import Experiment
 from trainers.journal import Journal, write_projector
 from trainers.terminal import Progress, say, warn
@@ -148,7 +149,7 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
         folder,
         journal,
         evaluate=lambda: evaluate(store.split("validation"), config.eval_tokens),
-        samples=callbacks.sampler(model, tokenizer, config) if is_language_model else lambda: [],
+        samples=callbacks.sampler(model, tokenizer, config) if is_language_model else list,
         score_name=objective.score_name,
     )
     with callbacks.GracefulStop() as stop:
@@ -162,6 +163,7 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
                     epochs=last,
                     steps_per_epoch=steps,
                     callbacks=hooks,
+                    shuffle=False,
                     verbose=0,
                 )
                 if training.stop_training:

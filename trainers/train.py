@@ -1,7 +1,7 @@
 """Train a model, or go on with a training that was interrupted.
 
-    python -m trainers.train --config=gpt_small --corpus=my_texts/ --run_dir=runs/gpt
-    python -m trainers.train --config=gpt_small --config.train.learning_rate=3e-4 --run_dir=runs/slow
+python -m trainers.train --config=gpt_small --corpus=my_texts/ --run_dir=runs/gpt
+python -m trainers.train --config=gpt_small --config.train.learning_rate=3e-4 --run_dir=runs/slow
 """
 
 import dataclasses
@@ -14,7 +14,9 @@ from tflm.errors import UserError
 from trainers import recipes
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Recipe: a file or an installed one's name. --config.train.steps=100 sets a field."
+    "config",
+    None,
+    "Recipe: a file or an installed one's name. --config.train.steps=100 sets a field.",
 )
 _CORPUS = flags.DEFINE_string(
     "corpus", None, "A file, a folder or a named corpus; short for --config.data.corpus."

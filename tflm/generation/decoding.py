@@ -1,8 +1,8 @@
 """Continuing prompts, for every family alike.
 
-The rows of a batch stand in lockstep: all are at the same position. A row whose prompt is longer than the shortest one is
-fed its own prompt until that ends and draws tokens from there, so prompts of different lengths need no padding, and a
-row's text does not depend on its neighbours.
+The rows of a batch stand in lockstep: all are at the same position. A row whose prompt is longer than the shortest
+one is fed its own prompt until that ends and draws tokens from there, so prompts of different lengths need no
+padding, and what a row may draw does not depend on its neighbours.
 
 Shapes: B batch, T time, V vocabulary.
 """
@@ -25,8 +25,8 @@ class Decoder:
 
     Args:
         model: any language model of `tflm.models`.
-        max_length: the most tokens of prompt and continuation that are kept in the state. A model with a limited context
-            that reaches it goes on from the newer half of the text.
+        max_length: the most tokens of prompt and continuation that are kept in the state. A model with a limited
+            context that reaches it goes on from the newer half of the text.
     """
 
     def __init__(self, model, max_length: int):

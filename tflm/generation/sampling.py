@@ -43,8 +43,8 @@ class SamplingConfig:
 def uniform(seed, position, shape):
     """Numbers in (0, 1), a pure function of seed, position and place in `shape`.
 
-    A counter through the finaliser of MurmurHash3 (Appleby 2011), twice: integer arithmetic modulo 2^32 only, which every
-    runtime computes alike.
+    A counter goes through the finaliser of MurmurHash3 (Appleby 2011): integer arithmetic modulo 2^32 only, which
+    every runtime computes alike.
 
     Args:
         seed: () int32. position: () int32. shape: (B, V) of Python ints or tensors.

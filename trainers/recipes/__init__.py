@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
+from tflm import program
 from tflm.errors import UserError
 
 FOLDER = Path(__file__).parent
@@ -30,6 +31,7 @@ def path_of(name: str) -> Path:
 def load(name: str):
     """The Experiment that a recipe returns."""
     path = path_of(name)
+    program.load_backend()  # a recipe imports the models it configures
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -64,7 +66,11 @@ def resolve_flags(argv: list[str]) -> list[str]:
 def _check_field(experiment, dotted: str) -> None:
     holder, done = experiment, "config"
     for name in dotted.split("."):
-        known = [field.name for field in dataclasses.fields(holder)] if dataclasses.is_dataclass(holder) else []
+        known = (
+            [field.name for field in dataclasses.fields(holder)]
+            if dataclasses.is_dataclass(holder)
+            else []
+        )
         if name not in known:
             choices = f"It has: {', '.join(known)}." if known else "It is a value."
             raise UserError(f"{FLAG}.{dotted}: {done} has no field {name!r}. {choices}")

@@ -1,6 +1,6 @@
 """A small GPT for a few megabytes of text, on a laptop's processor.
 
-    python -m trainers.train --config=gpt_small --corpus=my_texts/ --run_dir=runs/gpt
+python -m trainers.train --config=gpt_small --corpus=my_texts/ --run_dir=runs/gpt
 """
 
 from tflm.data.corpora import DataConfig

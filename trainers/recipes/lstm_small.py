@@ -1,6 +1,6 @@
 """A small LSTM, the baseline beside `gpt_small`: the same text, tokens and training time.
 
-    python -m trainers.train --config=lstm_small --corpus=my_texts/ --run_dir=runs/lstm
+python -m trainers.train --config=lstm_small --corpus=my_texts/ --run_dir=runs/lstm
 """
 
 from tflm.data.corpora import DataConfig

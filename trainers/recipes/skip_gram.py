@@ -1,6 +1,6 @@
 """Word vectors by skip-gram with negative sampling.
 
-    python -m trainers.train --config=skip_gram --corpus=my_texts/ --run_dir=runs/skip_gram
+python -m trainers.train --config=skip_gram --corpus=my_texts/ --run_dir=runs/skip_gram
 """
 
 from tflm.data.corpora import DataConfig

@@ -1,6 +1,6 @@
 """A causal bag of words over Word2Vec's tables, the simplest baseline beside `gpt_small`.
 
-    python -m trainers.train --config=word2vec_small --corpus=my_texts/ --run_dir=runs/word2vec
+python -m trainers.train --config=word2vec_small --corpus=my_texts/ --run_dir=runs/word2vec
 """
 
 from tflm.data.corpora import DataConfig
