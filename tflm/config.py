@@ -9,9 +9,7 @@ from tflm.errors import UserError
 
 def to_dict(config) -> dict:
     """A dataclass as nested dicts, lists, strings, numbers, booleans and None."""
-    return {
-        field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)
-    }
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
 def _plain(value):
