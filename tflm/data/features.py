@@ -1,8 +1,9 @@
 """The names in a batch, and the one place that says who adds BOS and EOS.
 
-A document is stored as `bos, tokens..., eos`; `Tokenizer.encode` adds neither. The model reads
-`token_ids` and predicts `labels`, the same stream one token later. A label that is `bos` carries no
-information (it always follows `eos`), so its weight is 0: everything else is predicted exactly once.
+A document is stored as `bos, tokens..., eos`. `tflm.data.encode.encode_documents` adds both, and
+nothing else does: `Tokenizer.encode` adds neither. The model reads `token_ids` and predicts `labels`,
+the same stream one token later. A label that is `bos` carries no information (it always follows
+`eos`), so its weight is 0: everything else is predicted exactly once.
 
 Shapes: B batch, T time.
 """
@@ -12,4 +13,5 @@ LABELS = "labels"  # (B, T) int32, what it must predict at each position
 WEIGHTS = "weights"  # (B, T) float32, sums to 1 over the whole effective batch
 PADDING_MASK = "padding_mask"  # (B, T) bool, False where token_ids is padding
 POSITIONS = "positions"  # (B, T) int32
+RESET = "reset"  # () bool, True where recurrent state must start anew
 SEGMENT_IDS = "segment_ids"  # (B, T) int32

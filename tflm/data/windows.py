@@ -19,8 +19,6 @@ from tflm.data.order import fold_in, permute
 from tflm.data.store import TokenSplit
 from tflm.errors import UserError
 
-RESET = "reset"  # () bool, True where recurrent state must start anew
-
 
 class ShuffledWindows:
     """All windows of a split, in another order and with another phase every epoch.
@@ -92,7 +90,7 @@ class ContiguousLanes:
         phase = _phase(self._split, self._seed, epoch)
         starts = self._lane_starts + phase + place * self._sequence_length
         batch = _batch_at(self._split, starts, self._sequence_length)
-        batch[RESET] = np.array(place == 0)
+        batch[features.RESET] = np.array(place == 0)
         return batch
 
 

@@ -1,0 +1,109 @@
+"""How fast a token store is built, beside plain `sentencepiece` with as many processes.
+
+    python -m benchmarks.tokenization --text=corpus.txt.xz --processes=2
+
+Both encode the same text with the same model, in turn, `--rounds` times; the table shows medians.
+Ours reads, decodes, cuts, hashes, removes duplicates, counts and writes; plain `sentencepiece` gets its
+share of the text in memory, encodes it by the section and counts the ids, nothing else. Starting the
+processes counts for both.
+
+The file is not called tokenize.py because a program run from this folder would then import it in place
+of Python's own module of that name.
+"""
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from absl import app, flags
+
+from tflm.data import corpora
+from tflm.data.corpora import DataConfig
+from tflm.data.store import build_store
+from tflm.data.training_texts import training_texts
+from tflm.text.tokenizer import TokenizerConfig, train
+
+_TEXT = flags.DEFINE_string("text", "python_docs", "A corpus: a file, a folder or a name.")
+_MEGABYTES = flags.DEFINE_float("megabytes", 40.0, "How much of the text to use.")
+_PROCESSES = flags.DEFINE_integer("processes", 2, "Processes for both.")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often to measure each.")
+_VOCABULARY = flags.DEFINE_integer("vocabulary_size", 8000, "Pieces to train.")
+_ALGORITHM = flags.DEFINE_enum("algorithm", "unigram", ["unigram", "bpe"], "Of the pieces.")
+_SAMPLE = flags.DEFINE_integer("sample_bytes", 5_000_000, "Text that the pieces are trained on.")
+
+
+def _write_sections(folder: Path, cache: Path, most_bytes: float) -> tuple[Path, list[str]]:
+    config = DataConfig(corpus=_TEXT.value)
+    path, sections, size = folder / "text.txt", [], 0
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        for source in corpora.resolve(config, cache)["train"].files:
+            for document in corpora.documents(source, config):
+                if size >= most_bytes:
+                    return path, sections
+                file.write(document.text)
+                sections.append(document.text)
+                size += len(document.text.encode("utf-8"))
+    return path, sections
+
+
+def _seconds_of_store(text: Path, tokenizer) -> tuple[float, int]:
+    with tempfile.TemporaryDirectory() as cache:
+        start = time.perf_counter()
+        store = build_store(
+            DataConfig(corpus=str(text), workers=_PROCESSES.value), tokenizer, cache
+        )
+        seconds = time.perf_counter() - start
+        cards = store.card["splits"].values()
+        return seconds, sum(card["tokens"] - 2 * card["documents"] for card in cards)
+
+
+def _count_ids(model: str, sections: list[str]) -> int:
+    import sentencepiece
+
+    processor = sentencepiece.SentencePieceProcessor(model_file=model)
+    return sum(len(processor.encode(section)) for section in sections)
+
+
+def _seconds_of_sentencepiece(model: Path, sections: list[str]) -> tuple[float, int]:
+    count = _PROCESSES.value
+    shares = [(str(model), sections[i::count]) for i in range(count)]
+    start = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(count) as pool:
+        ids = sum(pool.starmap(_count_ids, shares))
+    return time.perf_counter() - start, ids
+
+
+def main(argv):
+    del argv
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        text, sections = _write_sections(folder, corpora.cache_folder(), _MEGABYTES.value * 1e6)
+        num_bytes = text.stat().st_size
+        config = TokenizerConfig(vocabulary_size=_VOCABULARY.value, algorithm=_ALGORITHM.value)
+        sample = training_texts(DataConfig(corpus=str(text)), _SAMPLE.value, 0, folder)
+        tokenizer = train(config, sample)
+        tokenizer.save(folder / "tokenizer")
+        model = folder / "tokenizer" / "tokenizer.model"
+        ours, plain = [], []
+        for _ in range(_ROUNDS.value):
+            ours.append(_seconds_of_store(text, tokenizer))
+            plain.append(_seconds_of_sentencepiece(model, sections))
+    print(
+        f"{num_bytes / 1e6:.1f} MB, {_ALGORITHM.value} of {tokenizer.vocabulary_size} pieces, "
+        f"{_PROCESSES.value} processes, medians of {_ROUNDS.value} rounds\n"
+    )
+    print(f"{'':24}{'seconds':>10}{'MB/s':>10}{'ids':>14}")
+    for title, results in (("tflm build_store", ours), ("plain sentencepiece", plain)):
+        seconds = statistics.median(result[0] for result in results)
+        rate = num_bytes / 1e6 / seconds
+        print(f"{title:24}{seconds:10.2f}{rate:10.2f}{results[0][1]:14,}")
+
+
+def run():
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()
