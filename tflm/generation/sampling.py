@@ -58,8 +58,9 @@ def uniform(seed, position, shape):
     key = _mix(ops.cast(seed, "uint32") * _u32(0x9E3779B9) + ops.cast(position, "uint32"))
     key = _mix(key + row * _u32(0x85EBCA6B))
     bits = _mix(key + column * _u32(0xC2B2AE35))
-    # 24 bits are what a float32 holds; half a step keeps 0 and 1 out.
-    return (ops.cast(ops.right_shift(bits, _u32(8)), "float32") + 0.5) * 2.0**-24
+    # 23 bits and half a step are what a float32 holds: with one bit more the largest number would be rounded to 1,
+    # and its noise would be infinite.
+    return (ops.cast(ops.right_shift(bits, _u32(9)), "float32") + 0.5) * 2.0**-23
 
 
 def _u32(value: int):
@@ -97,6 +98,8 @@ def keep_likely(logits, top_k, top_p, min_p):
     probabilities = ops.softmax(descending, axis=-1)
     before = ops.cumsum(probabilities, axis=-1) - probabilities  # mass of the more likely tokens
     in_nucleus = ops.logical_or(before < top_p, ops.arange(vocabulary_size)[None, :] == 0)
+    # The sum may be rounded to 1 before its end; top_p = 1 keeps all the same.
+    in_nucleus = ops.logical_or(in_nucleus, top_p >= 1)
     nucleus = ops.min(ops.where(in_nucleus, descending, -REMOVED), axis=-1, keepdims=True)
     best = descending[:, :1]
     # p >= min_p * p_max, in logits; min_p = 0 gives a very low threshold.
