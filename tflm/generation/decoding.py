@@ -2,7 +2,7 @@
 
 The rows of a batch stand in lockstep: all are at the same position. A row whose prompt is longer than the shortest
 one is fed its own prompt until that ends and draws tokens from there, so prompts of different lengths need no
-padding, and what a row may draw does not depend on its neighbours.
+padding, and what a row may draw does not depend on its neighbours as long as the text fits the context.
 
 Shapes: B batch, T time, V vocabulary.
 """
@@ -86,7 +86,7 @@ class Decoder:
         while not ended.all():
             if self.is_bounded and slot >= self.max_length:
                 state, slot = self._read(texts, position)
-            ids = np.array([[text[min(position, len(text) - 1)]] for text in texts], "int32")
+            ids = np.array([[text[position]] for text in texts], "int32")
             forced = np.array(
                 [text[position + 1] if position + 1 < len(text) else -1 for text in texts], "int32"
             )
@@ -97,12 +97,15 @@ class Decoder:
             position, slot = position + 1, slot + 1
             emitted: list[int | None] = [None] * batch
             for row, text in enumerate(texts):
-                if ended[row] or position < lengths[row]:
+                if position < lengths[row]:
+                    continue
+                # A row that has ended grows on unseen: all rows are read again when the context is full.
+                text.append(int(token[row]))
+                if ended[row]:
                     continue
                 if int(token[row]) in stop_ids:
                     ended[row] = True
                     continue
-                text.append(int(token[row]))
                 emitted[row] = int(token[row])
                 ended[row] = len(text) - lengths[row] >= max_tokens
             yield emitted
