@@ -259,5 +259,18 @@ def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
 
 
 def describe(card: dict) -> list[str]:
-    """The corpus in a few lines."""
-    return [f"{key}: {value}" for key, value in card.items()]
+    """The corpus in a few lines: where it comes from, and what each split holds."""
+    skipped = card["skipped_files"]
+    source = ", ".join(f"{split} from {name}" for split, name in card["corpus"].items())
+    lines = [
+        f"corpus: {source}; {card['files']:,} files, "
+        f"skipped {skipped['unknown_kind']:,} of unknown kind and {skipped['bad']:,} bad"
+    ]
+    lines += [f"  skipped: {bad}" for bad in card["bad_files"]]
+    for name, split in card["splits"].items():
+        lines.append(
+            f"  {name:<10} {split['documents']:>9,} documents {split['bytes'] / 1e6:>9.2f} MB "
+            f"{split['tokens']:>12,} tokens {split['words']:>11,} words  {split['unknown_share']:.2%} <unk>, "
+            f"removed {split['duplicates_removed']:,} duplicates and {split['shared_removed']:,} shared"
+        )
+    return lines

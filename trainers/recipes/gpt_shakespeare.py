@@ -27,7 +27,7 @@ def get_config() -> Experiment:
         ),
         objective=CausalConfig(),
         tokenizer=TokenizerConfig(kind="character"),
-        data=DataConfig(corpus="shakespeare", documents="file"),
+        data=DataConfig(corpus="shakespeare", documents="file", test_fraction=0.0),
         train=TrainConfig(
             steps=2000,
             batch_size=12,

@@ -1,0 +1,148 @@
+"""Training speed of a small GPT, beside nanoGPT's own train.py on the same text and settings, in turn.
+
+    python -m benchmarks.train_gpt --nanogpt=PATH --torch_python=PATH/bin/python --text=input.txt
+
+PATH is a checkout of nanoGPT; it is copied, not touched. --torch_python is an interpreter that has torch and numpy.
+--text is Tiny Shakespeare, which nanoGPT's own prepare.py turns into characters and cuts into 90 % and 10 %.
+Tokens per second are medians over the steps after the first ones, so compilation does not count; the total time of each
+process, compilation and validation included, is printed beside them.
+"""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from absl import app, flags
+from rich.console import Console
+from rich.table import Table
+
+_NANOGPT = flags.DEFINE_string("nanogpt", None, "Checkout of nanoGPT.", required=True)
+_TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Interpreter with torch.")
+_TEXT = flags.DEFINE_string("text", None, "Tiny Shakespeare.", required=True)
+_LAYERS = flags.DEFINE_integer("num_layers", 4, "Layers.")
+_HEADS = flags.DEFINE_integer("num_heads", 4, "Heads.")
+_WIDTH = flags.DEFINE_integer("hidden_dim", 128, "Width.")
+_CONTEXT = flags.DEFINE_integer("context", 64, "Tokens of context.")
+_BATCH = flags.DEFINE_integer("batch_size", 12, "Sequences in a batch.")
+_STEPS = flags.DEFINE_integer("steps", 300, "Steps of each training.", lower_bound=40)
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.", lower_bound=1)
+_COMPILE = flags.DEFINE_bool("torch_compile", False, "Let nanoGPT use torch.compile.")
+WARM_UP_STEPS = 20
+
+
+def run_nanogpt(folder: Path) -> dict:
+    """Trains with nanoGPT: tokens per second, seconds in all, validation loss."""
+    steps = _STEPS.value
+    started = time.perf_counter()
+    output = _run(
+        [
+            *(_TORCH_PYTHON.value, "train.py", "config/train_shakespeare_char.py"),
+            *("--device=cpu", "--dtype=float32", f"--compile={_COMPILE.value}", "--dropout=0.0"),
+            *(f"--n_layer={_LAYERS.value}", f"--n_head={_HEADS.value}", f"--n_embd={_WIDTH.value}"),
+            *(f"--block_size={_CONTEXT.value}", f"--batch_size={_BATCH.value}"),
+            *(f"--max_iters={steps}", f"--lr_decay_iters={steps}", f"--eval_interval={steps}"),
+            *("--eval_iters=20", "--log_interval=1", f"--out_dir={folder / 'out'}"),
+        ],
+        folder,
+    )
+    seconds = time.perf_counter() - started
+    times = [float(ms) for ms in re.findall(r"iter \d+: .* time ([\d.]+)ms", output)]
+    # The last iteration's time has a validation and a checkpoint in it.
+    milliseconds = statistics.median(times[WARM_UP_STEPS:-1])
+    return {
+        "speed": _BATCH.value * _CONTEXT.value / milliseconds * 1000,
+        "seconds": seconds,
+        "loss": float(re.findall(r"val loss ([\d.]+)", output)[-1]),
+    }
+
+
+def run_tflm(train: Path, validation: Path, folder: Path) -> dict:
+    """Trains with tflm: the same numbers."""
+    shutil.rmtree(folder, ignore_errors=True)
+    steps = _STEPS.value
+    started = time.perf_counter()
+    _run(
+        [
+            *(sys.executable, "-m", "trainers.train", "--config=gpt_shakespeare"),
+            *(f"--corpus={train}", f"--config.data.validation_corpus={validation}"),
+            *("--precision=float32", f"--run_dir={folder}", "--config.train.sample_tokens=0"),
+            f"--config.model.num_layers={_LAYERS.value}",
+            f"--config.model.num_heads={_HEADS.value}",
+            f"--config.model.hidden_dim={_WIDTH.value}",
+            f"--config.model.max_sequence_length={_CONTEXT.value}",
+            f"--config.train.sequence_length={_CONTEXT.value}",
+            f"--config.train.batch_size={_BATCH.value}",
+            f"--config.train.steps={steps}",
+            f"--config.train.eval_every={steps}",
+        ],
+        Path.cwd(),
+    )
+    seconds = time.perf_counter() - started
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    speeds = [
+        x["tokens_per_second"] for x in lines if x["kind"] == "train" and x["step"] > WARM_UP_STEPS
+    ]
+    last = next(x for x in reversed(lines) if x["kind"] == "validation")
+    return {
+        "speed": statistics.median(speeds),
+        "seconds": seconds,
+        "loss": last["nats"] / last["num_tokens"],
+    }
+
+
+def _run(command: list[str], folder: Path) -> str:
+    environment = (
+        {**os.environ, "PYTHONPATH": str(Path.cwd())} if folder == Path.cwd() else dict(os.environ)
+    )
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(
+            f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        )
+    return done.stdout
+
+
+def main(argv):
+    del argv
+    with tempfile.TemporaryDirectory() as temporary:
+        nanogpt = Path(temporary) / "nanogpt"
+        shutil.copytree(_NANOGPT.value, nanogpt, ignore=shutil.ignore_patterns(".git"))
+        data = nanogpt / "data" / "shakespeare_char"
+        shutil.copy(_TEXT.value, data / "input.txt")
+        (data / "requests.py").write_text("")  # prepare.py imports it, but input.txt is there
+        _run([_TORCH_PYTHON.value, "prepare.py"], data)
+        text = Path(_TEXT.value).read_text(encoding="utf-8")
+        cut = int(len(text) * 0.9)
+        train, validation = Path(temporary) / "train.txt", Path(temporary) / "val.txt"
+        train.write_text(text[:cut], encoding="utf-8")
+        validation.write_text(text[cut:], encoding="utf-8")
+        results = {"nanoGPT": [], "tflm": []}
+        for number in range(_ROUNDS.value):
+            results["nanoGPT"].append(run_nanogpt(nanogpt))
+            results["tflm"].append(run_tflm(train, validation, Path(temporary) / "run"))
+            print(number + 1, {name: rows[-1] for name, rows in results.items()}, flush=True)
+    table = Table(title=f"{_STEPS.value} steps, medians of {_ROUNDS.value} rounds")
+    for column in ("", "tokens/s", "seconds in all", "validation loss"):
+        table.add_column(column, justify="right")
+    medians = {}
+    for name, rows in results.items():
+        medians[name] = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+        row = medians[name]
+        table.add_row(name, f"{row['speed']:,.0f}", f"{row['seconds']:.1f}", f"{row['loss']:.4f}")
+    Console().print(table)
+    print(
+        f"tflm / nanoGPT: {medians['tflm']['speed'] / medians['nanoGPT']['speed']:.2f} times the tokens per second"
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,143 @@
+"""The text that models are scored on: whether it is the same for all, and whether a tokenizer leaves it as it is."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from tflm import config as configs
+from tflm.data import corpora
+from tflm.data.corpora import DataConfig
+from tflm.data.encode import COUNTS, encode_documents
+from tflm.data.fingerprint import store_fingerprint
+from tflm.data.readers import BadFile
+from tflm.data.store import TokenSplit
+from tflm.errors import UserError
+
+BATCH_CHARACTERS = 1 << 20
+PROBE_CHARACTERS = 500_000  # of text that a tokenizer is tried on
+PROBE_CHARACTERS_A_FILE = 50_000
+
+
+class _NoTokenizer:
+    """Stands where a store's fingerprint has the tokenizer, so that only text and split count."""
+
+    kind, vocabulary_size = "", 0
+
+    def fingerprint(self):
+        return ""
+
+
+def text_fingerprint(data: dict, progress=None) -> str:
+    """What a run's text and its split into documents and splits depend on, whatever the tokenizer.
+
+    Args:
+        data: a DataConfig as plain values.
+        progress: called as progress(description, done, total) in bytes.
+    """
+    config = configs.from_dict(DataConfig, data, "data")
+    sources = corpora.resolve(config, corpora.cache_folder(), progress)
+    return store_fingerprint(sources, config, _NoTokenizer(), progress)
+
+
+def changed_text(tokenizer, data: dict) -> tuple[str, str] | None:
+    """A line of the corpus that comes back from the tokenizer changed, as (before, after); None if there is none.
+
+    A line with an unknown token says nothing here: their share is counted on its own. Nor does white space at a
+    line's ends.
+
+    Args:
+        tokenizer: a tflm.text tokenizer. One that is lossless is believed; others are tried on some of the text.
+        data: a DataConfig as plain values.
+    """
+    if tokenizer.lossless:
+        return None
+    config = configs.from_dict(DataConfig, data, "data")
+    seen = 0
+    for text in _some_documents(config):
+        for line in text.splitlines():
+            ids = tokenizer.encode(line)
+            if tokenizer.unk_id not in ids:
+                decoded = tokenizer.decode(ids)
+                if decoded.strip() != line.strip():
+                    return line, decoded
+        seen += len(text)
+        if seen > PROBE_CHARACTERS:
+            break
+    return None
+
+
+def _some_documents(config: DataConfig):
+    sources = corpora.resolve(config, corpora.cache_folder())
+    files = sources["train"].files
+    for file in files[:: max(len(files) // 50, 1)]:
+        seen = 0
+        try:
+            for document in corpora.documents(file, config):
+                yield document.text
+                seen += len(document.text)
+                if seen > PROBE_CHARACTERS_A_FILE:
+                    break
+        except BadFile:
+            if config.on_bad_file == "error":
+                raise
+
+
+def split_of_file(path: str, tokenizer, data: dict, progress=None) -> TokenSplit:
+    """The documents of a file or folder as a split, in memory.
+
+    Args:
+        path: text in any format of tflm.data.
+        tokenizer: a tflm.text tokenizer.
+        data: the run's DataConfig as plain values: how to decode the text and cut it into documents.
+        progress: called as progress("tokenize", done, None) with characters.
+
+    Raises:
+        UserError: where there is no such file, or no text in it.
+    """
+    config = configs.from_dict(DataConfig, data, "data")
+    config = dataclasses.replace(config, corpus=path, validation_corpus=None, test_corpus=None)
+    if not Path(path).expanduser().exists():
+        raise UserError(f"There is no file {path!r}. Give a text file or a folder as --file.")
+    corpus = corpora.resolve(config, corpora.cache_folder())["train"]
+    files, _ = corpora.readable(corpus, config)
+    encoded, done = [], 0
+    for batch in _batches(files, config):
+        encoded.append(encode_documents(tokenizer, batch))
+        done += sum(map(len, batch))
+        if progress is not None:
+            progress("tokenize", done, None)
+    if not encoded:
+        raise UserError(f"{path} holds no text.")
+    lengths = np.concatenate([part.lengths for part in encoded])
+    counts = np.concatenate([part.counts for part in encoded]).sum(axis=0)
+    totals = dict(zip(COUNTS, map(int, counts), strict=True))
+    return TokenSplit(
+        name="file",
+        tokens=np.concatenate([part.tokens for part in encoded]),
+        document_starts=np.cumsum(lengths) - lengths,
+        num_bytes=totals["bytes"],
+        num_characters=totals["characters"],
+        num_words=totals["words"],
+        num_documents=len(lengths),
+        num_unknown=totals["unknown_tokens"],
+        bos_id=tokenizer.bos_id,
+    )
+
+
+def _batches(files, config: DataConfig):
+    batch, size = [], 0
+    for file in files:
+        for document in corpora.documents(file, config):
+            batch.append(document.text)
+            size += len(document.text)
+            if size >= BATCH_CHARACTERS:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def unknown_share(split: TokenSplit) -> float:
+    """Share of <unk> among the tokens of the text; bos and eos of the documents are none of the text."""
+    return split.num_unknown / max(len(split.tokens) - 2 * split.num_documents, 1)
