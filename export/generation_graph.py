@@ -10,11 +10,15 @@ import tensorflow as tf
 from tflm.generation.sampling import next_token, penalize_repetition
 
 
-def continue_prompts(model, prompts: tf.RaggedTensor, max_tokens, eos_id: int, sampling: dict):
+def continue_prompts(
+    model, functions: dict, prompts: tf.RaggedTensor, max_tokens, eos_id: int, sampling: dict
+):
     """Draws up to `max_tokens` tokens behind every prompt; a row ends before it would emit `eos_id`.
 
     Args:
         model: a language model of `tflm.models`.
+        functions: `initial_state`, `prefill` and `decode` of `export.signatures`, as concrete functions: the graph
+            calls them instead of holding the model several times.
         prompts: (B, ragged) int32, B at least 1, each at least one token (begin with BOS).
         max_tokens: () int32.
         eos_id: ends a row.
@@ -39,15 +43,20 @@ def continue_prompts(model, prompts: tf.RaggedTensor, max_tokens, eos_id: int, s
     counts = tf.scatter_nd(places, tf.ones_like(places[:, 0]), (batch, vocabulary_size))
     columns = tf.range(vocabulary_size)[None, :]
 
+    def step(name, token_ids, state, position):
+        position = tf.convert_to_tensor(position)
+        state = functions[name](token_ids=token_ids, position=position, **state)
+        return state.pop("logits"), state
+
     def read(end, text):
         """The state after the tokens before `end`, as Decoder._read: the newer half where they do not fit."""
         start = tf.constant(0)
         if limit is not None:
             start = tf.where(end >= max_length, end - max_length // 2, 0)
-        state = model.initial_state(batch, max_length)
+        state = functions["initial_state"](batch_size=batch, max_length=max_length)
 
         def fill():
-            return model.step(text[:, start:end], state, 0, training=False)[1]
+            return step("prefill", text[:, start:end], state, 0)[1]
 
         # Like in Decoder the last token is left to the step that draws, so there may be nothing to read.
         return tf.cond(end > start, fill, lambda: state), end - start
@@ -57,9 +66,8 @@ def continue_prompts(model, prompts: tf.RaggedTensor, max_tokens, eos_id: int, s
             state, slot = tf.cond(
                 slot >= max_length, lambda: read(position, text), lambda: (state, slot)
             )
-        ids = text[:, position : position + 1]
-        ids = tf.ensure_shape(ids, (None, 1))
-        logits, state = model.step(ids, state, slot, training=False)
+        ids = tf.ensure_shape(text[:, position : position + 1], (None, 1))
+        logits, state = step("decode", ids, state, slot)
         drawn = _draw(logits[:, -1], seen, position + 1, sampling)
         in_prompt = position + 1 < lengths
         token = tf.where(in_prompt, text[:, position + 1], drawn)

@@ -13,7 +13,7 @@ NUM_PROMPTS = 8
 PROMPT_TOKENS = 24
 NEW_TOKENS = 32
 WINDOW_TOKENS = 64
-NUM_WINDOWS = 48  # 48 x 64 tokens: the difference of two models on the same tokens needs no more
+NUM_WINDOWS = 32  # 2,048 tokens: the difference of two models on the same tokens needs no more
 
 
 @dataclasses.dataclass

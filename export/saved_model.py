@@ -59,7 +59,7 @@ def write(run, path, quantization: str, lengths) -> None:
         if signatures.is_language_model(run):
             functions |= _language_model_signatures(run.model)
             if twin is not None:
-                functions |= _generation_signatures(run, twin)
+                functions |= _generation_signatures(run, twin, functions)
         for name, function in functions.items():
             setattr(module, name, function)
         # It announces every file it writes; the program says what was written, once it is proved.
@@ -82,16 +82,17 @@ def text_twin(tokenizer):
 
 def _language_model_signatures(model) -> dict:
     functions = {
-        "score": tf.function(signatures.score(model), input_signature=[TOKEN_IDS]),
-        "initial_state": tf.function(
+        "score": signatures.traced(signatures.score(model), input_signature=[TOKEN_IDS]),
+        "initial_state": signatures.traced(
             signatures.initial_state(model),
             input_signature=[_scalar("batch_size"), _scalar("max_length")],
         ),
     }
-    state = functions["initial_state"].get_concrete_function().structured_outputs
+    functions = {name: f.get_concrete_function() for name, f in functions.items()}
+    state = functions["initial_state"].structured_outputs
     specs = {name: tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in state.items()}
     for name, time in (("prefill", None), ("decode", 1)):
-        functions[name] = tf.function(signatures.step(model)).get_concrete_function(
+        functions[name] = signatures.traced(signatures.step(model)).get_concrete_function(
             token_ids=tf.TensorSpec((None, time), tf.int32, name="token_ids"),
             position=_scalar("position"),
             **specs,
@@ -100,9 +101,9 @@ def _language_model_signatures(model) -> dict:
 
 
 def _vector_signatures(model) -> dict:
-    functions = {"embed": tf.function(signatures.embed(model), input_signature=[TOKEN_IDS])}
+    functions = {"embed": signatures.traced(signatures.embed(model), input_signature=[TOKEN_IDS])}
     if _has_word_vectors(model):
-        functions["nearest"] = tf.function(
+        functions["nearest"] = signatures.traced(
             signatures.nearest(model), input_signature=[FLAT_TOKEN_IDS, _scalar("k")]
         )
     return functions
@@ -125,7 +126,7 @@ def _text_vector_signatures(run, twin) -> dict:
     def embed_text(text):
         return {"vectors": average(text)[1]}
 
-    functions = {"embed_text": tf.function(embed_text, input_signature=[TEXT])}
+    functions = {"embed_text": signatures.traced(embed_text, input_signature=[TEXT])}
     if _has_word_vectors(model):
         pieces = [run.tokenizer.piece(i) for i in range(model.config.vocabulary_size)]
 
@@ -137,12 +138,14 @@ def _text_vector_signatures(run, twin) -> dict:
             neighbours, similarity = signatures.neighbours_of(table, vectors, own, k)
             return {"pieces": tf.gather(tf.constant(pieces), neighbours), "similarity": similarity}
 
-        functions["nearest_text"] = tf.function(nearest_text, input_signature=[TEXT, _scalar("k")])
+        functions["nearest_text"] = signatures.traced(
+            nearest_text, input_signature=[TEXT, _scalar("k")]
+        )
     return functions
 
 
-def _generation_signatures(run, twin) -> dict:
-    model, tokenizer = run.model, run.tokenizer
+def _generation_signatures(run, twin, functions: dict) -> dict:
+    tokenizer = run.tokenizer
 
     def complete(text, max_tokens, sampling):
         _check_options(text, max_tokens, sampling)
@@ -150,7 +153,7 @@ def _generation_signatures(run, twin) -> dict:
         bos = tf.fill((tf.shape(text)[0], 1), tokenizer.bos_id)
         prompts = tf.concat([tf.RaggedTensor.from_tensor(bos), ids], axis=1)
         token_ids, num_tokens = continue_prompts(
-            model, prompts, max_tokens, tokenizer.eos_id, sampling
+            run.model, functions, prompts, max_tokens, tokenizer.eos_id, sampling
         )
         lengths = tf.cast(prompts.row_lengths(), tf.int32)
         whole = twin.detokenize(tf.RaggedTensor.from_tensor(token_ids, lengths + num_tokens))
@@ -188,14 +191,6 @@ def _generation_signatures(run, twin) -> dict:
         }
         return complete(text, max_tokens, sampling)
 
-    def serving_default(text):
-        greedy = SamplingConfig(temperature=0.0)
-        return complete(
-            text,
-            tf.constant(DEFAULT_MAX_TOKENS),
-            {name: tf.constant(value) for name, value in vars(greedy).items()},
-        )
-
     options = [
         TEXT,
         _scalar("max_tokens"),
@@ -206,9 +201,14 @@ def _generation_signatures(run, twin) -> dict:
         _scalar("repetition_penalty", tf.float32),
         _scalar("seed"),
     ]
+    generate = signatures.traced(generate, input_signature=options)
+
+    def serving_default(text):
+        return generate(text, temperature=tf.constant(0.0))
+
     return {
-        "generate": tf.function(generate, input_signature=options),
-        "serving_default": tf.function(serving_default, input_signature=[TEXT]),
+        "generate": generate,
+        "serving_default": signatures.traced(serving_default, input_signature=[TEXT]),
     }
 
 

@@ -31,6 +31,11 @@ def hold_variables(module: tf.Module, model) -> tf.Module:
     return module
 
 
+def traced(function, input_signature=None):
+    """A tf.function of what holds no Python control flow on tensors: nothing for AutoGraph to rewrite."""
+    return tf.function(function, input_signature=input_signature, autograph=False)
+
+
 @contextlib.contextmanager
 def portable_cache_update():
     """Traces the write into the KV cache as slices and a concatenation.
@@ -44,6 +49,27 @@ def portable_cache_update():
         yield
     finally:
         keras.ops.slice_update = original
+
+
+@contextlib.contextmanager
+def one_table(model):
+    """Traces so that a .tflite holds a tied embedding once.
+
+    The converter multiplies the gain of the norm before the output into the output table, which is then another table
+    than the one that tokens are looked up in. An operator in between, which changes no number, keeps it from that.
+    """
+    original = keras.ops.matmul
+
+    def matmul(x1, x2):
+        if len(x2.shape) == 2 and x2.shape[-1] == model.config.vocabulary_size:
+            x1 = tf.maximum(x1, x1.dtype.min)
+        return original(x1, x2)
+
+    keras.ops.matmul = matmul
+    try:
+        yield
+    finally:
+        keras.ops.matmul = original
 
 
 def _concatenated_update(inputs, start_indices, updates):

@@ -40,7 +40,8 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
     Raises:
         UserError: where the model needs an operator that is not builtin.
     """
-    functions = _signatures(run, lengths)
+    with signatures.one_table(run.model):
+        functions = _signatures(run, lengths)
     module = signatures.hold_variables(tf.Module(name="tflm"), run.model)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
@@ -68,22 +69,22 @@ def _signatures(run, lengths: Lengths) -> dict:
         specs["position"] = tf.TensorSpec((), tf.int32, name="position")
         for n in lengths.prefill:
             token_ids = tf.TensorSpec((1, n), tf.int32, name="token_ids")
-            functions[f"prefill_{n}"] = tf.function(
+            functions[f"prefill_{n}"] = signatures.traced(
                 signatures.prefill(model)
             ).get_concrete_function(token_ids=token_ids, **specs)
-        functions["decode"] = tf.function(
+        functions["decode"] = signatures.traced(
             signatures.step(model, checked=False)
         ).get_concrete_function(
             token_ids=tf.TensorSpec((1, 1), tf.int32, name="token_ids"), **specs
         )
     if hasattr(model, "pair_scores"):
         k = min(NUM_NEIGHBOURS, model.config.vocabulary_size - 1)
-        functions["embed"] = tf.function(signatures.embed(model)).get_concrete_function(
+        functions["embed"] = signatures.traced(signatures.embed(model)).get_concrete_function(
             tf.TensorSpec((1, 1), tf.int32, name="token_ids")
         )
-        functions["nearest"] = tf.function(signatures.nearest(model, k)).get_concrete_function(
-            tf.TensorSpec((1,), tf.int32, name="token_ids")
-        )
+        functions["nearest"] = signatures.traced(
+            signatures.nearest(model, k)
+        ).get_concrete_function(tf.TensorSpec((1,), tf.int32, name="token_ids"))
     return functions
 
 
