@@ -17,7 +17,8 @@ def compiled(model, function):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True)
+        # Without AutoGraph: the functions have no Python control flow on tensors.
+        return tf.function(function, jit_compile=True, autograph=False)
     if backend == "jax":
         import jax
 
