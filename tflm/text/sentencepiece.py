@@ -138,6 +138,8 @@ class SentencePieceTokenizer(Tokenizer):
         token_id = self._processor.piece_to_id(piece)
         if token_id != UNK_ID or piece == SPECIAL_PIECES[UNK_ID]:
             return token_id
+        if "<U+" not in piece:
+            return None
         return next((i for i in range(self.vocabulary_size) if self.piece(i) == piece), None)
 
     def in_graph(self):

@@ -14,6 +14,7 @@ that do not belong (before a comma, between Chinese words), so text does not com
 import collections
 import functools
 import re
+import warnings
 
 import regex
 
@@ -49,6 +50,7 @@ def re2_to_python(pattern: str) -> str:
     return re.sub(r"\\x\{([0-9a-f]+)\}", lambda m: f"\\U{int(m.group(1), 16):08x}", pattern)
 
 
+@functools.cache
 def letter_ranges() -> list[list[int]]:
     """The code points of letters, marks, numbers and `_`, as the installed `regex` knows them.
 
@@ -86,7 +88,9 @@ def _class(ranges) -> str:
 def _jieba():
     """jieba's segmenter with its own dictionary, silent, and without its cache file in /tmp."""
     try:
-        import jieba
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # jieba's own imports are deprecated ones
+            import jieba
     except ImportError:
         raise UserError(
             "split='jieba' needs the package jieba, which is not installed; "
