@@ -5,7 +5,7 @@
     checkpoints/step_00001000/
         model.safetensors    the weights to use (the moving average, where one is kept), random states included
         training.safetensors what only training needs: optimizer slots, loss scale, carried states
-        state.json           step, metrics, and a checksum of the two files
+        state.json           step, metrics, and the checksums of all three files
     LATEST  BEST             the name of a checkpoint
     metrics.jsonl  tensorboard/  export/
 
@@ -87,11 +87,12 @@ class RunFolder:
         try:
             experiment = json.loads(file.read_text(encoding="utf-8"))
             version = experiment.pop("format_version")
+            _ = experiment["model"]["family"], experiment["objective"]["kind"]
         except FileNotFoundError as error:
             raise UserError(
                 f"{self.path} is not a run folder: it has no experiment.json. Give one that training made."
             ) from error
-        except (ValueError, AttributeError, KeyError) as error:
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise UserError(f"{file} is damaged: {error!r}.") from error
         if version != FORMAT_VERSION:
             raise UserError(
@@ -119,8 +120,10 @@ class RunFolder:
             ):
                 save_file({k: np.array(v, order="C") for k, v in arrays.items()}, partial / file)
                 sums[file] = _checksum(partial / file)
-            state = checkpoint.state | {"step": checkpoint.step, "checksums": sums}
-            (partial / STATE_FILE).write_text(json.dumps(state, indent=2), encoding="utf-8")
+            state = checkpoint.state | {"step": checkpoint.step}
+            sums[STATE_FILE] = _checksum_of_state(state)
+            text = json.dumps(state | {"checksums": sums}, indent=2)
+            (partial / STATE_FILE).write_text(text, encoding="utf-8")
             for file in partial.iterdir():
                 _flush(file)
             _flush(partial)
@@ -128,6 +131,7 @@ class RunFolder:
                 shutil.rmtree(final)
             partial.rename(final)
             _flush(self.checkpoints)
+            self._give_up_after(name)
             _write_atomically(self.path / "LATEST", name)
             if is_best:
                 _write_atomically(self.path / "BEST", name)
@@ -142,6 +146,14 @@ class RunFolder:
             raise
         self._remove_old(keep)
         return final
+
+    def _give_up_after(self, name: str) -> None:
+        """Removes later checkpoints: damaged ones, which the training fell back behind and has now replaced."""
+        for later in self._names():
+            if later > name:
+                if self._pointer("BEST") == later:
+                    (self.path / "BEST").unlink()
+                shutil.rmtree(self.checkpoints / later)
 
     def _remove_old(self, keep: int) -> None:
         names = self._names()
@@ -205,6 +217,8 @@ class RunFolder:
         try:
             state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
             sums = state.pop("checksums")
+            if sums.pop(STATE_FILE) != _checksum_of_state(state):
+                raise ValueError(f"{STATE_FILE} does not have the checksum it was written with")
             for file, expected in sums.items():
                 if _checksum(folder / file) != expected:
                     raise ValueError(f"{file} does not have the checksum it was written with")
@@ -214,7 +228,7 @@ class RunFolder:
                 training=load_file(folder / TRAINING_FILE),
                 state=state,
             )
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise UserError(f"The checkpoint {folder} is damaged: {error}.") from error
 
 
@@ -340,3 +354,8 @@ def _checksum(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _checksum_of_state(state: dict) -> str:
+    text = json.dumps(state, sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
