@@ -1,6 +1,8 @@
 """How every program starts and ends: flags by absl, a user's mistake in one line with exit code 2."""
 
+import errno
 import os
+import signal
 import sys
 import tempfile
 
@@ -39,6 +41,13 @@ def _mistakes_in_one_line(main):
             return main(argv)
         except UserError as error:
             return _end(str(error))
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return _end(f"{error.strerror}: {error.filename or 'a file'}. Make room and try again.")
 
     return wrapped
 
