@@ -7,6 +7,24 @@ import typing
 from tflm.errors import UserError
 
 
+def check_ranges(config, where: str = "", **ranges) -> None:
+    """Holds numbers to their range.
+
+    Args:
+        where: put before a field's name in the error, e.g. "train.".
+        ranges: field=(lowest, the first number that is too high, or None for no limit). None as a value is left alone.
+
+    Raises:
+        UserError: for the first field outside its range.
+    """
+    for name, (low, too_high) in ranges.items():
+        value = getattr(config, name)
+        if value is None or (low <= value and (too_high is None or value < too_high)):
+            continue
+        limit = f"at least {low}" if too_high is None else f"from {low} to below {too_high}"
+        raise UserError(f"`{where}{name}` must be {limit}. Received: {value}.")
+
+
 def to_dict(config) -> dict:
     """A dataclass as nested dicts, lists, strings, numbers, booleans and None."""
     return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}

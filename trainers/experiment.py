@@ -64,30 +64,24 @@ class TrainConfig:
 
     def check(self) -> None:
         """Raises UserError for values that cannot be. Called after the flags have been read."""
-        for name in (
-            "steps",
-            "batch_size",
-            "accumulation",
-            "sequence_length",
-            "eval_every",
-            "log_every",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"`train.{name}` must be at least 1. Received: {getattr(self, name)}."
-                )
-        if self.keep_checkpoints < 1:
-            raise UserError(
-                f"`train.keep_checkpoints` must be at least 1. Received: {self.keep_checkpoints}."
-            )
+        at_least_one = ("steps", "batch_size", "accumulation", "sequence_length", "eval_every")
+        at_least_one += ("log_every", "keep_checkpoints")
+        not_negative = ("warmup_steps", "final_learning_rate", "weight_decay", "clip_norm")
+        not_negative += ("eval_tokens", "early_stopping", "sample_tokens")
+        configs.check_ranges(
+            self,
+            "train.",
+            **{name: (1, None) for name in at_least_one},
+            **{name: (0, None) for name in not_negative},
+            **{name: (0, 1) for name in ("beta_1", "beta_2", "ema")},
+            seed=(0, 2**31),
+        )
         if self.batch_size % self.accumulation:
             raise UserError(
                 "`train.accumulation` must divide `train.batch_size`. "
                 f"Received: accumulation={self.accumulation}, batch_size={self.batch_size}."
             )
-        if not 0 <= self.ema < 1:
-            raise UserError(f"`train.ema` must be from 0 to below 1. Received: {self.ema}.")
-        if self.learning_rate <= 0:
+        if not self.learning_rate > 0:
             raise UserError(
                 f"`train.learning_rate` must be positive. Received: {self.learning_rate}."
             )
@@ -111,6 +105,12 @@ def check(experiment: Experiment) -> None:
     type(experiment.model)(**vars(experiment.model))
     type(experiment.objective)(**vars(experiment.objective))
     experiment.train.check()
+    limit = getattr(experiment.model, "max_sequence_length", None)
+    if limit is not None and experiment.train.sequence_length > limit:
+        raise UserError(
+            "`train.sequence_length` must be at most `model.max_sequence_length`. Received: "
+            f"sequence_length={experiment.train.sequence_length}, max_sequence_length={limit}."
+        )
 
 
 def to_dict(experiment: Experiment) -> dict:

@@ -12,6 +12,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from tflm.config import check_ranges
 from tflm.errors import UserError, unknown_name
 from tflm.layers.normalization import normalization
 from tflm.layers.transformer_block import TransformerBlock
@@ -37,6 +38,17 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self):
+        check_ranges(
+            self,
+            vocabulary_size=(0, None),
+            num_layers=(1, None),
+            num_heads=(1, None),
+            num_key_value_heads=(1, None),
+            hidden_dim=(1, None),
+            intermediate_dim=(1, None),
+            max_sequence_length=(1, None),
+            dropout=(0, 1),
+        )
         if self.hidden_dim % self.num_heads:
             raise UserError(
                 "`num_heads` must divide `hidden_dim`. "

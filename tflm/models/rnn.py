@@ -11,6 +11,7 @@ import dataclasses
 import keras
 from keras import ops
 
+from tflm.config import check_ranges
 from tflm.errors import unknown_name
 from tflm.layers.recurrent import CELLS, Recurrent
 
@@ -26,6 +27,14 @@ class RNNConfig:
     dropout: float = 0.0
 
     def __post_init__(self):
+        check_ranges(
+            self,
+            vocabulary_size=(0, None),
+            num_layers=(1, None),
+            hidden_dim=(1, None),
+            embedding_dim=(1, None),
+            dropout=(0, 1),
+        )
         if self.cell not in CELLS:
             raise unknown_name("cell", self.cell, CELLS)
 

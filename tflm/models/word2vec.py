@@ -15,7 +15,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from tflm.errors import UserError
+from tflm.config import check_ranges
 
 
 @dataclasses.dataclass
@@ -25,8 +25,7 @@ class Word2VecConfig:
     window: int = 5
 
     def __post_init__(self):
-        if self.window < 1:
-            raise UserError(f"`window` must be at least 1. Received: window={self.window}.")
+        check_ranges(self, vocabulary_size=(0, None), hidden_dim=(1, None), window=(1, None))
 
 
 class Word2Vec(keras.Model):

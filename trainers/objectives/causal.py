@@ -5,8 +5,8 @@ Shapes: B batch, T time, V vocabulary.
 
 import dataclasses
 
+from tflm.config import check_ranges
 from tflm.data.features import LABELS, TOKEN_IDS, WEIGHTS
-from tflm.errors import UserError
 
 
 @dataclasses.dataclass
@@ -22,10 +22,7 @@ class CausalConfig:
     label_smoothing: float = 0.0
 
     def __post_init__(self):
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(
-                f"`label_smoothing` must be from 0 to below 1. Received: {self.label_smoothing}."
-            )
+        check_ranges(self, label_smoothing=(0, 1))
 
 
 class CausalObjective:

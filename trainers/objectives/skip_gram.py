@@ -10,6 +10,7 @@ import dataclasses
 
 import numpy as np
 
+from tflm.config import check_ranges
 from tflm.data.features import LABELS, TOKEN_IDS, WEIGHTS
 from tflm.data.order import permute
 from tflm.errors import UserError
@@ -31,8 +32,7 @@ class SkipGramConfig:
     subsample: float = 1e-3
 
     def __post_init__(self):
-        if self.negatives < 1:
-            raise UserError(f"`negatives` must be at least 1. Received: {self.negatives}.")
+        check_ranges(self, negatives=(1, None), power=(0, None), subsample=(0, None))
 
 
 class SkipGramObjective:
