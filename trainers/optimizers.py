@@ -40,6 +40,9 @@ def build(config, variables, precision: str):
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
     optimizer.build(variables)
+    # Keras' fit ends by overwriting the weights with their average. Here it ends with every slice of the training,
+    # and the training must go on from the weights themselves.
+    optimizer.finalize_variable_values = lambda variables: None
     return optimizer
 
 
