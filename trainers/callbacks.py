@@ -39,6 +39,10 @@ class Progress:
     without_better: int = 0
     finished: bool = False
 
+    def has_stalled(self, early_stopping: int) -> bool:
+        """Whether that many validations in a row were no better; never for 0."""
+        return bool(early_stopping) and self.without_better >= early_stopping
+
 
 class TrainingState:
     """All that one checkpoint holds, between the live objects and arrays.
@@ -100,7 +104,7 @@ class StepLog(keras.callbacks.Callback):
         train: TrainConfig.
         schedule: the learning rate of a step.
         tokens_per_step: of one update.
-        bits_per_nat: what turns the loss into bits per byte: tokens per byte of the training text / ln 2;
+        bits_per_nat: what turns the loss into bits per byte, as the function of that name computes it;
             None for an objective that has no such scale.
     """
 
@@ -126,7 +130,7 @@ class StepLog(keras.callbacks.Callback):
         self._window.append((logs["loss"], logs["grad_norm"]))
         log_now = (self.progress.step + 1) % self.train.log_every == 0
         if log_now:  # waits for the device, so that the seconds are those of finished work
-            losses = np.array([[float(x) for x in pair] for pair in self._window])
+            window = self._read_window()
         seconds = time.perf_counter() - self._started
         self.progress.step += 1
         self.progress.tokens += self.tokens_per_step
@@ -136,17 +140,24 @@ class StepLog(keras.callbacks.Callback):
             self._timed_seconds += seconds
         self._is_first = False
         if log_now:
-            self._log(losses)
+            self._check(window)
+            self._log(window)
 
-    def _log(self, losses):
+    def _read_window(self):
+        """Loss and gradient norm of the steps since the last line: (steps, 2)."""
+        return np.array([[float(x) for x in pair] for pair in self._window]).reshape(-1, 2)
+
+    def _check(self, window):
+        # An infinite gradient under loss scaling is a step that was skipped; elsewhere the weights are lost.
+        is_scaled = hasattr(self.model.optimizer, "inner_optimizer")
+        if not np.isfinite(window[:, :1] if is_scaled else window).all():
+            last = self.progress.step
+            raise not_a_number(f"training loss, first in steps {last - len(window) + 1} to {last}")
+
+    def _log(self, window):
         step = self.progress.step
-        if not np.isfinite(losses[:, 0]).all():
-            raise UserError(
-                f"The loss is not a number any more, first in steps {step - len(losses) + 1} to {step}. "
-                "The last good checkpoint is kept. Lower --config.train.learning_rate or set "
-                "--config.train.clip_norm, and start the same command in a new --run_dir."
-            )
-        loss, grad_norm = losses.mean(axis=0)
+        loss, grad_norm = window[:, 0].mean(), window[np.isfinite(window[:, 1]), 1]
+        grad_norm = grad_norm.mean() if len(grad_norm) else 0.0  # no update was made
         speed = self._timed_steps * self.tokens_per_step / max(self._timed_seconds, 1e-9)
         rate = float(self.schedule(step - 1))
         values = {"loss": loss, "grad_norm": grad_norm}
@@ -172,9 +183,17 @@ class StepLog(keras.callbacks.Callback):
         self._timed_steps, self._timed_seconds = 0, 0.0
 
     def on_epoch_end(self, epoch, logs=None):
+        self._check(self._read_window())  # before a checkpoint is made of it
         if logs is not None and self._slice:
             logs["loss"] = float(np.mean(self._slice))  # of the slice; Keras has the last step's
         self.bar.update(self.progress.step)
+
+
+def not_a_number(what: str) -> UserError:
+    return UserError(
+        f"Not a number any more: the {what}. The last good checkpoint is kept. Lower "
+        "--config.train.learning_rate or set --config.train.clip_norm, and start the same command in a new --run_dir."
+    )
 
 
 class Validation(keras.callbacks.Callback):
@@ -201,11 +220,12 @@ class Validation(keras.callbacks.Callback):
             self.metrics = self.evaluate()
             samples = self.samples()
         score = self.metrics[self.score_name]
+        if not math.isfinite(score):
+            raise not_a_number(f"validation's {self.score_name} at step {progress.step}")
         is_best = progress.best_score is None or score < progress.best_score
         progress.best_score = score if is_best else progress.best_score
         progress.without_better = 0 if is_best else progress.without_better + 1
-        patience = self.train.early_stopping
-        stop = bool(patience) and progress.without_better >= patience
+        stop = progress.has_stalled(self.train.early_stopping)
         progress.finished = stop or progress.step >= self.train.steps
         self.journal.write(
             "validation",
@@ -283,5 +303,6 @@ def sampler(model, tokenizer, train):
 
 
 def bits_per_nat(split) -> float:
-    """What turns nats per token into bits per byte on a split."""
-    return len(split.tokens) / max(split.num_bytes, 1) / math.log(2)
+    """What turns nats per predicted token into bits per byte on a split; BOS is not predicted."""
+    num_predicted = len(split.tokens) - split.num_documents
+    return num_predicted / max(split.num_bytes, 1) / math.log(2)

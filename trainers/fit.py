@@ -6,6 +6,7 @@ checkpoint over all of them, the data from that step on, then Keras' `fit` in sl
 
 import contextlib
 import dataclasses
+import shutil
 from pathlib import Path
 
 import filelock
@@ -114,8 +115,9 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     if checkpoint is not None:
         state.restore(checkpoint, str(folder.path))
         say(f"Going on in {folder.path} from step {progress.step:,}.")
-        if progress.finished and progress.step < config.steps and not config.early_stopping:
-            progress.finished = False
+        # `steps` and `early_stopping` may have changed since.
+        stalled = progress.has_stalled(config.early_stopping)
+        progress.finished = stalled or progress.step >= config.steps
     else:
         folder.write_experiment(experiments.to_dict(experiment))
     say(
@@ -229,8 +231,10 @@ def _keras_tensorboard(folder: RunFolder) -> list:
 
 
 def _tokenizer(experiment: Experiment, folder: RunFolder):
-    if folder.tokenizer_folder.exists():
+    if folder.exists():
         return tokenizers.load(folder.tokenizer_folder)
+    # A start that failed before it became a run may have left one of other text or other settings.
+    shutil.rmtree(folder.tokenizer_folder, ignore_errors=True)
     config = experiment.tokenizer
     say(f"Training the tokenizer: {config.kind}, up to {config.vocabulary_size:,} tokens.")
     texts = training_texts(experiment.data, config.sample_bytes, experiment.train.seed)
