@@ -94,7 +94,7 @@ class ComparedRun:
         self.cache = ResultCache(run_dir, self.checkpoint)
         self.tokenizer = tokenizers.load(self.folder.tokenizer_folder)
         self.store, self.words = None, {}
-        self._model = None
+        self._model, self._can_keep = None, True
 
     def _best_checkpoint(self) -> str:
         """What tells the best checkpoint from any other, read without its weights."""
@@ -109,7 +109,7 @@ class ComparedRun:
             state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
             return f"{folder.name} {state['checksums'][MODEL_FILE]}"
         except (OSError, ValueError, KeyError, TypeError):
-            return "damaged"  # loading falls back to another one, and says so
+            return folder.name  # damaged: loading will fall back to another one, and say so
 
     def open_store(self, split: str, progress) -> None:
         from tflm.data.corpora import DataConfig
@@ -126,16 +126,23 @@ class ComparedRun:
 
         if self._model is None:
             self._model = runs.load(self.run_dir, say=self._say)
+            # Where the best checkpoint is damaged another one was loaded, and its results are not kept.
+            if not self.checkpoint.startswith(f"step_{self._model.step:08d} "):
+                self._can_keep = False
         return self._model
 
     def forget_model(self) -> None:
         self._model = None
 
     def _result(self, kind: str, key: dict, compute):
+        """What `compute()` gives, as JSON values; kept, or taken from what was kept before."""
         key = {"kind": kind, "version": RESULTS_VERSION, **key}
-        if self.checkpoint == "damaged":
-            return compute()
-        return self.cache.result(key, compute)
+        if self._can_keep and self.cache.has(key):
+            return self.cache.get(key)
+        result = json.loads(json.dumps(compute()))
+        if self._can_keep:
+            self.cache.put(key, result)
+        return result
 
     def summary(self, split, prompts, sample_tokens, wanted_words, evaluate) -> RunSummary:
         facts = self._result(

@@ -30,18 +30,22 @@ class ResultCache:
             pass  # none yet, or damaged: all of it can be computed again
         return {}
 
-    def result(self, key: dict, compute):
-        """The result under a key, from `compute()` where it is not there yet.
+    def has(self, key: dict) -> bool:
+        """Whether there is a result under a key."""
+        return _name(key) in self._results
+
+    def get(self, key: dict):
+        """The result that was put under a key.
 
         Args:
             key: everything the result depends on beside the checkpoint; JSON values.
-            compute: () -> JSON values.
         """
-        name = json.dumps(key, sort_keys=True, ensure_ascii=False)
-        if name not in self._results:
-            self._results[name] = json.loads(json.dumps(compute()))
-            self._write()
-        return self._results[name]
+        return self._results[_name(key)]
+
+    def put(self, key: dict, result) -> None:
+        """Keeps a result, JSON values, under its key."""
+        self._results[_name(key)] = result
+        self._write()
 
     def _write(self) -> None:
         values = {"checkpoint": self._checkpoint, "results": self._results}
@@ -54,3 +58,7 @@ class ResultCache:
                 os.replace(partial, self._file)
             finally:
                 partial.unlink(missing_ok=True)
+
+
+def _name(key: dict) -> str:
+    return json.dumps(key, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""The page that `compare` writes: one HTML file that needs nothing beside it."""
