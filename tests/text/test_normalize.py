@@ -32,7 +32,6 @@ def test_steps(name, text, expected):
 
 
 def test_steps_run_in_their_order():
-    # Ⓐ is lower-cased to ⓐ before, or decomposed to A after which lower-casing gives a.
     assert normalize.normalize("Ⅷ\u00a0 X", ("collapse_whitespace", "nfkc")) == "VIII X"
     assert normalize.normalize("K \u212b", ("nfc", "lowercase")) == "k å"
     assert normalize.normalize("\u2100", ("lowercase", "nfkc")) == "a/c"
