@@ -8,6 +8,7 @@ Shapes: B batch, T time, D hidden, H query heads, K key-value heads, G = H / K, 
 import keras
 from keras import ops
 
+from tflm.layers.dropout import Dropout
 from tflm.layers.rotary import rotate
 
 HIDDEN = -1e9  # added to the score of a slot that may not be seen; finite in bfloat16 too
@@ -39,7 +40,7 @@ class CausalSelfAttention(keras.layers.Layer):
         self.output_projection = keras.layers.Dense(
             hidden_dim, use_bias=use_bias, name="output_projection"
         )
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.dropout = Dropout(dropout, name="dropout")
 
     def build(self, shape):
         self.query_key_value.build(shape)

@@ -3,6 +3,7 @@
 import keras
 
 from tflm.layers.attention import CausalSelfAttention
+from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import FeedForward
 from tflm.layers.normalization import normalization
 
@@ -34,7 +35,7 @@ class TransformerBlock(keras.layers.Layer):
             use_bias=config.use_bias,
             name="feed_forward",
         )
-        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.dropout = Dropout(config.dropout, name="dropout")
 
     def build(self, shape):
         for layer in (

@@ -14,6 +14,7 @@ from keras import ops
 
 from tflm.config import check_ranges
 from tflm.errors import UserError, unknown_name
+from tflm.layers.dropout import Dropout
 from tflm.layers.normalization import normalization
 from tflm.layers.transformer_block import TransformerBlock
 
@@ -88,7 +89,7 @@ class GPT(keras.Model):
             self.position_embedding = keras.layers.Embedding(
                 config.max_sequence_length, config.hidden_dim, name="position_embedding"
             )
-        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.dropout = Dropout(config.dropout, name="dropout")
         self.blocks = [
             TransformerBlock(config, name=f"block_{i}") for i in range(config.num_layers)
         ]

@@ -13,6 +13,7 @@ from keras import ops
 
 from tflm.config import check_ranges
 from tflm.errors import unknown_name
+from tflm.layers.dropout import Dropout
 from tflm.layers.recurrent import CELLS, Recurrent
 
 
@@ -61,7 +62,7 @@ class RNN(keras.Model):
             Recurrent(config.cell, config.hidden_dim, name=f"recurrent_{i}")
             for i in range(config.num_layers)
         ]
-        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.dropout = Dropout(config.dropout, name="dropout")
         self.narrow = None
         if config.tie_embeddings:
             if width != config.hidden_dim:
