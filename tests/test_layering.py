@@ -60,8 +60,7 @@ LIGHT = (
 
 def source_files():
     for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            yield path
+        yield from sorted((ROOT / room).rglob("*.py"))
 
 
 def module_name(path: Path) -> str:
