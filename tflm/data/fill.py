@@ -18,6 +18,7 @@ import numpy as np
 from tflm.data.corpora import SPLITS, Corpus, DataConfig, SourceFile, documents, readable
 from tflm.data.duplicates import SeenHashes
 from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, token_dtype
+from tflm.data.free_memory import release_free_memory
 from tflm.data.splits import TEST, TRAIN, VALIDATION, SmallestHashes, SplitRule
 from tflm.data.workers import available_cores, encode_in_processes
 from tflm.errors import UserError
@@ -25,6 +26,7 @@ from tflm.errors import UserError
 BATCH_CHARACTERS = 1 << 20
 # Below this, starting processes takes longer than tokenizing.
 IN_PROCESS_BYTES = 4_000_000
+_BATCHES_BETWEEN_RELEASES = 4
 
 
 def fill(
@@ -100,11 +102,14 @@ class _Filling:
                 outputs[-1].append(open(self._folder / f"{name}.document_starts.bin", "wb"))  # noqa: SIM115
             # Closed at once after an error, or the worker processes would wait for its traceback to go.
             with contextlib.closing(self._encoded()) as encoded:
-                for name, batch in encoded:
+                for number, (name, batch) in enumerate(encoded, 1):
                     for split, keep in self._sorted_out(name, batch, rule):
                         self._write(outputs[split], split, batch, keep)
                     if self._progress is not None:
                         self._progress("tokenize", self._bytes_read, self._total)
+                    if number % _BATCHES_BETWEEN_RELEASES == 0:
+                        release_free_memory()
+            release_free_memory()
             for file in (file for pair in outputs for file in pair):
                 file.flush()
                 os.fsync(file.fileno())

@@ -132,7 +132,7 @@ def build_store(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, progress):
             if (store := _open(folder, names)) is None:  # Another process may have built it.
-                _sweep(folder.parent)
+                _sweep(folder.parent, but=folder)
                 _build(folder, sources, states, config, tokenizer, progress)
                 store = _open(folder, names)
     except OSError as error:
@@ -199,10 +199,13 @@ def _locked(folder: Path, progress):
         lock.release()
 
 
-def _sweep(stores: Path):
-    """Removes what killed builds of other stores left behind."""
+def _sweep(stores: Path, but: Path):
+    """Removes what killed builds of other stores than `but` left behind."""
     for building in stores.glob("*.building"):
-        lock = filelock.FileLock(f"{building.with_suffix('')}.lock")
+        store = building.with_suffix("")
+        if store == but:
+            continue  # Its lock is ours.
+        lock = filelock.FileLock(f"{store}.lock")
         with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=0):
             shutil.rmtree(building, ignore_errors=True)
 
