@@ -4,12 +4,11 @@ python -m trainers.compare --runs=runs/word2vec,runs/lstm,runs/gpt --output=repo
 python -m trainers.compare --runs=runs/lstm,runs/gpt --split=test --prompts="The " --prompts="def "
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from tflm import program
 from tflm.errors import UserError
+from trainers import output_file
 
 _RUNS = flags.DEFINE_list("runs", None, "Run folders, separated by commas.")
 _OUTPUT = flags.DEFINE_string("output", "report.html", "The page to write; empty for none.")
@@ -35,7 +34,7 @@ def main(argv):
             "--runs is missing. Give run folders, for example --runs=runs/lstm,runs/gpt."
         )
     if _OUTPUT.value:
-        _check_writable(Path(_OUTPUT.value))
+        output_file.check(_OUTPUT.value, "--output")
     comparison = _compare(run_dirs)
     from rich.console import Console
 
@@ -50,7 +49,7 @@ def main(argv):
     if _OUTPUT.value:
         from trainers.report import page
 
-        _write(Path(_OUTPUT.value), page.page(comparison))
+        output_file.write(_OUTPUT.value, page.page(comparison), "--output")
         console.print(f"Wrote {_OUTPUT.value}.", markup=False, highlight=False)
     return 0
 
@@ -73,25 +72,6 @@ def _compare(run_dirs: list[str]):
     finally:
         tokenize.close()
         evaluate.close()
-
-
-def _check_writable(path: Path) -> None:
-    """Before anything is computed: a page that cannot be written is better known at once."""
-    if path.is_dir():
-        raise UserError(f"--output={path} is a folder. Give a file, for example report.html.")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"--output={path}: there is no folder {path.parent}. Make it first.")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {error.strerror or error}. Give another --output."
-        ) from error
 
 
 def run():

@@ -190,23 +190,13 @@ class ComparedRun:
         return run_samples.score(self.loaded(), tokens, named)
 
     def _why_unranked(self, score: dict | None) -> str | None:
-        if score is None:
-            return "word vectors predict no text, so they have no bits per byte"
-        share = score["unknown_share"]
-        if share > LARGEST_UNKNOWN_SHARE:
-            return (
-                f"{share:.1%} of its tokens are <unk>, above {LARGEST_UNKNOWN_SHARE:.0%}: "
-                "what is hidden behind <unk> is not predicted"
+        key, data = {"store": self.store.fingerprint}, self.experiment["data"]
+        changed = None
+        if score is not None:
+            changed = self._result(
+                "changed text", key, lambda: held_out.changed_text(self.tokenizer, data)
             )
-        key = {"store": self.store.fingerprint}
-        data = self.experiment["data"]
-        changed = self._result(
-            "changed text", key, lambda: held_out.changed_text(self.tokenizer, data)
-        )
-        if changed is not None:
-            before, after = (_shortened(text) for text in changed)
-            return f"lossy: its tokenizer turns {before} into {after}, which is easier to predict"
-        return None
+        return why_unranked(score, changed)
 
     def _samples(self, prompts: list[str], num_tokens: int) -> list[str]:
         if not self.is_language_model or not prompts:
@@ -227,6 +217,27 @@ class ComparedRun:
 
         vectors = ops.convert_to_numpy(self.loaded().model.embeddings())
         return nearest_words.nearest_words(vectors, self.words, wanted, NUM_NEIGHBOURS)
+
+
+def why_unranked(score: dict | None, changed) -> str | None:
+    """Why bits per byte would not say how good a model is; None where they do.
+
+    Args:
+        score: LanguageModelScore.to_dict(), None where there is none.
+        changed: of `held_out.changed_text`.
+    """
+    if score is None:
+        return "word vectors predict no text, so they have no bits per byte"
+    share = score["unknown_share"]
+    if share > LARGEST_UNKNOWN_SHARE:
+        return (
+            f"{share:.1%} of its tokens are <unk>, above {LARGEST_UNKNOWN_SHARE:.0%}: "
+            "what is hidden behind <unk> is not predicted"
+        )
+    if changed is not None:
+        before, after = (_shortened(text) for text in changed)
+        return f"lossy: its tokenizer turns {before} into {after}, which is easier to predict"
+    return None
 
 
 def _shortened(text: str) -> str:

@@ -16,16 +16,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from trainers.report import numbers
 from trainers.report.markup import Markup, escape
 
-NUM_COLOURS = (
-    8  # of --series-0 to --series-7; further runs repeat them with another dash and marker
-)
+NUM_COLOURS = 8  # of --series-0 to --series-7; further runs repeat them with another dash
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# As matplotlib names them, and as a character for a legend.
+MARKERS = (("o", "●"), ("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"))
 _INK, _MUTED, _GRID = "#010101", "#010102", "#010103"
 _VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"} | {
     f"#0102{i:02x}": f"var(--series-{i})" for i in range(NUM_COLOURS)
 }
-_PANEL_INCHES = (5.2, 3.4)
+_PANEL_INCHES = (4.7, 3.2)
 _SIZES = {
     "font.size": 10,
     "axes.labelsize": 10,
@@ -54,10 +53,9 @@ def curves(title: str, x_name: str, y_name: str, lines: list[dict]) -> Markup:
         index = line["series"]
         style = {"color": series_colour(index), "linestyle": DASHES[index // NUM_COLOURS % 3]}
         if line["is_training"]:
-            axes.plot(line["x"], line["y"], linewidth=1, alpha=0.45, **style)
+            axes.plot(line["x"], line["y"], linewidth=1.2, alpha=0.6, **style)
         else:
-            marker = MARKERS[index % len(MARKERS)]
-            axes.plot(line["x"], line["y"], linewidth=2, marker=marker, markersize=4, **style)
+            axes.plot(line["x"], line["y"], linewidth=2, marker="o", markersize=4, **style)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     _clip_first_descent(axes, lines)
@@ -78,28 +76,27 @@ def _clip_first_descent(axes, lines) -> None:
 
 
 def scatter(title: str, x_name: str, y_name: str, points: list[dict], x_text) -> Markup:
-    """Points with a name beside each, over a logarithmic x axis.
+    """Points over a logarithmic x axis; those of one run are joined by a thin line.
 
     Args:
-        points: each with `series`, `x`, `y`, `marker` (a number) and `name`.
+        points: each with `series`, `x`, `y`, and `marker`, a number below len(MARKERS).
         x_text: a number of the x axis -> its text.
     """
     figure, axes = _panel(x_name, y_name)
-    for point in points:
-        colour, marker = series_colour(point["series"]), MARKERS[point["marker"] % len(MARKERS)]
-        axes.plot([point["x"]], [point["y"]], marker, color=colour, markersize=8)
-        axes.annotate(
-            point["name"],
-            (point["x"], point["y"]),
-            xytext=(7, 5),
-            textcoords="offset points",
-            color=_INK,
-            fontsize=9,
+    for series in sorted({point["series"] for point in points}):
+        own = sorted((p for p in points if p["series"] == series), key=lambda p: p["x"])
+        colour = series_colour(series)
+        axes.plot(
+            [p["x"] for p in own], [p["y"] for p in own], color=colour, linewidth=1, alpha=0.6
         )
+        for point in own:
+            marker = MARKERS[point["marker"]][0]
+            axes.plot([point["x"]], [point["y"]], marker, color=colour, markersize=8)
     axes.set_xscale("log")
     smallest, largest = min(p["x"] for p in points), max(p["x"] for p in points)
-    # Room on the right for the names; one decade at least, so that the axis has marks.
-    axes.set_xlim(min(smallest * 0.7, largest / 4), largest * 2.2)
+    # A factor of nine at least, so that the axis has marks.
+    room = max(1.4, (9 * smallest / largest) ** 0.5)
+    axes.set_xlim(smallest / room, largest * room)
     axes.margins(y=0.2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: x_text(x)))
     axes.xaxis.set_minor_formatter(NullFormatter())

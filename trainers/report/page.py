@@ -3,7 +3,6 @@
 import datetime
 
 import tflm
-from trainers.compared_run import RunSummary
 from trainers.comparison import Comparison
 from trainers.report import curves, numbers, sections
 from trainers.report.markup import Markup, element, joined
@@ -90,12 +89,10 @@ def _curves(comparison: Comparison) -> Markup:
         ),
     ):
         if panels:
-            parts += [element("h3", heading), element("p", text, class_="muted"), _legend(runs)]
+            parts += [
+                element("h3", heading),
+                element("p", text, class_="muted"),
+                sections.legend(runs),
+            ]
             parts.append(element("div", [element("figure", p) for p in panels], class_="charts"))
     return joined(element("h2", "Training"), parts) if parts else Markup("")
-
-
-def _legend(runs: list[tuple[int, RunSummary]]) -> Markup:
-    return element(
-        "div", [element("span", sections.label(i, run)) for i, run in runs], class_="legend"
-    )

@@ -3,6 +3,7 @@
 A run has the colour of its place in `comparison.runs`, everywhere on the page.
 """
 
+from trainers.artifacts import NAMES
 from trainers.compared_run import RunSummary
 from trainers.comparison import Comparison, configuration_differences
 from trainers.comparison_table import notes_of
@@ -14,6 +15,11 @@ def label(index: int, run: RunSummary) -> Markup:
     """A run's name beside its colour."""
     colour = f"background: var(--series-{index % charts.NUM_COLOURS})"
     return element("span", element("span", class_="swatch", style=colour), run.name, class_="run")
+
+
+def legend(runs: list[tuple[int, RunSummary]]) -> Markup:
+    """The colours of some runs, given with their places."""
+    return element("div", [element("span", label(i, run)) for i, run in runs], class_="legend")
 
 
 def results(comparison: Comparison) -> Markup:
@@ -66,14 +72,16 @@ def _stack(lines: list) -> Markup:
 def trade_offs(comparison: Comparison) -> Markup:
     """Quality against size and against speed."""
     by_parameters, by_size, by_speed = [], [], []
-    for index, run in enumerate(comparison.runs):
-        if run.score is None:
-            continue
+    # One marker for a kind of file, whatever else a run has.
+    kinds = list(
+        dict.fromkeys([*NAMES.values(), *(a.name for r in comparison.runs for a in r.artifacts)])
+    )
+    shown = [(index, run) for index, run in enumerate(comparison.runs) if run.score]
+    for index, run in shown:
         bits = run.score["bits_per_byte"]
-        point = {"series": index, "y": bits, "name": run.name, "marker": 0}
-        by_parameters.append(point | {"x": run.parameters})
-        for marker, artifact in enumerate(run.artifacts):
-            point = {"series": index, "marker": marker, "name": f"{run.name}, {artifact.name}"}
+        by_parameters.append({"series": index, "marker": 0, "x": run.parameters, "y": bits})
+        for artifact in run.artifacts:
+            point = {"series": index, "marker": kinds.index(artifact.name) % len(charts.MARKERS)}
             point["y"] = bits + (artifact.bits_per_byte_change or 0.0)
             by_size.append(point | {"x": artifact.num_bytes})
             if artifact.tokens_per_second:
@@ -89,6 +97,12 @@ def trade_offs(comparison: Comparison) -> Markup:
             panels.append(element("figure", element("figcaption", title), chart))
     if not panels:
         return Markup("")
+    used = {point["marker"] for point in by_size}
+    markers = [
+        element("span", f"{charts.MARKERS[i % len(charts.MARKERS)][1]} {kind}")
+        for i, kind in enumerate(kinds)
+        if i in used
+    ]
     explained = element(
         "p",
         "Lower is better in all; to the left is smaller, to the right faster. An exported file stands at its "
@@ -98,6 +112,8 @@ def trade_offs(comparison: Comparison) -> Markup:
     return joined(
         element("h2", "Quality, size and speed"),
         explained,
+        legend(shown),
+        element("div", markers, class_="legend muted") if by_size else "",
         element("div", panels, class_="charts"),
     )
 

@@ -26,7 +26,7 @@ main {{ max-width: 1160px; margin: 0 auto; padding: 40px 24px 80px; }}
 h1 {{ font-size: 30px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em; }}
 h2 {{ font-size: 21px; margin: 52px 0 8px; }}
 h3 {{ font-size: 16px; margin: 28px 0 6px; }}
-p {{ max-width: 46em; margin: 6px 0 12px; }}
+p {{ max-width: 54em; margin: 6px 0 12px; }}
 .muted, figcaption, th {{ color: var(--muted); }}
 .lead {{ font-size: 17px; color: var(--muted); }}
 .scroll {{ overflow-x: auto; margin: 14px 0; }}
