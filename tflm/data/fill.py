@@ -26,7 +26,7 @@ from tflm.errors import UserError
 BATCH_CHARACTERS = 1 << 20
 # Below this, starting processes takes longer than tokenizing.
 IN_PROCESS_BYTES = 4_000_000
-_BATCHES_BETWEEN_RELEASES = 4
+_BATCHES_BETWEEN_RELEASES = 16
 
 
 def fill(

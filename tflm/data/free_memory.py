@@ -10,7 +10,7 @@ import ctypes
 
 
 def release_free_memory():
-    """Returns the free pages of glibc's heap to the system; elsewhere nothing. Takes milliseconds."""
+    """Returns the free pages of glibc's heap to the system; elsewhere nothing. Takes some 10 ms."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # musl and macOS have none, Windows no CDLL(None).

@@ -11,11 +11,13 @@ from tflm.data import corpora
 from tflm.data.corpora import SPLITS, DataConfig, documents, readable
 from tflm.data.duplicates import SeenHashes
 from tflm.data.encode import hash_documents
+from tflm.data.free_memory import release_free_memory
 from tflm.data.order import mix
 from tflm.data.splits import TRAIN, SmallestHashes, SplitRule
 from tflm.errors import UserError
 
 _BATCH_DOCUMENTS = 256
+_CHARACTERS_BETWEEN_RELEASES = 1 << 26
 
 
 def training_texts(
@@ -48,7 +50,7 @@ def training_texts(
             for _, hashes in _hashed(sources[split], config, None):
                 held_out.add(hashes)
     # The reading order's number tells which of equal documents came first, and restores the order.
-    sample = _BoundedSample(sample_bytes)
+    sample, passed = _BoundedSample(sample_bytes), 0
     smallest, counts = SmallestHashes(), np.zeros(len(SPLITS), dtype=np.int64)
     for texts, hashes in _hashed(sources["train"], config, progress):
         splits = rule.split_of(hashes)
@@ -58,6 +60,11 @@ def training_texts(
         priorities = mix(hashes, seed)
         for place in np.flatnonzero(splits == TRAIN):
             sample.offer(int(priorities[place]), int(hashes[place]), texts[place])
+        passed += sum(map(len, texts))
+        if passed >= _CHARACTERS_BETWEEN_RELEASES:
+            release_free_memory()
+            passed = 0
+    release_free_memory()
     mended = rule.mended(counts, smallest)
     moved = {value for value, _ in mended.forced} if mended else set()
     texts = [text for value, text in sample.in_order() if value not in moved]
