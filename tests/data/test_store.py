@@ -394,9 +394,11 @@ def test_pages_are_given_back(tmp_path):
 
     lines = "\n".join(f"{i:0200d}" for i in range(100_000))
     folder = write(tmp_path / "text", a_txt=lines)
-    split = build_store(config_of(folder), ByteTokenizer(), tmp_path).split("train")
+    split = build_store(config_of(folder, documents="section"), ByteTokenizer(), tmp_path).split(
+        "train"
+    )
     assert split.tokens.nbytes > 30_000_000
-    windows = ShuffledWindows(split, 200, 100, seed=0)
+    windows = ShuffledWindows(split, 1000, 20, seed=0)
     windows.batch(0)
     before = psutil.Process().memory_info().rss
     for step in range(int(windows.steps_per_epoch)):
