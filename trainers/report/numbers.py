@@ -9,25 +9,22 @@ def count(value: float | None) -> str:
     """9,876 or 258K or 1.23M: three digits that count."""
     if value is None:
         return MISSING
-    for unit, name in ((1e9, "B"), (1e6, "M"), (1e4, "K")):
-        if value >= unit:
-            scale = 1e3 if name == "K" else unit
-            return (
-                f"{value / scale:.3g}{name}"
-                if value / scale < 1000
-                else f"{value / scale:.0f}{name}"
-            )
-    return f"{value:,.0f}"
+    return (
+        f"{value:,.0f}" if value < 1e4 else _with_unit(value, ((1e9, "B"), (1e6, "M"), (1e3, "K")))
+    )
 
 
 def size(num_bytes: float | None) -> str:
     """Decimal units, as on disk labels: 1.23 MB."""
     if num_bytes is None:
         return MISSING
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "KB")):
-        if num_bytes >= unit:
-            return f"{num_bytes / unit:.3g} {name}"
-    return f"{num_bytes:.0f} B"
+    return _with_unit(num_bytes, ((1e9, " GB"), (1e6, " MB"), (1e3, " KB"), (1, " B")))
+
+
+def _with_unit(value: float, units) -> str:
+    rounded = float(f"{value:.3g}")  # first, or 999,999 would become 1e+03K
+    unit, name = next((pair for pair in units if rounded >= pair[0]), units[-1])
+    return f"{rounded / unit:.3g}{name}" if rounded < 1e3 * unit else f"{rounded / unit:,.0f}{name}"
 
 
 def duration(seconds: float | None) -> str:
