@@ -19,7 +19,7 @@ if __name__ == "__main__":
 import numpy as np  # noqa: E402
 
 MEASURED_SECONDS = 0.2
-ROUNDS = 5
+ROUNDS = 3
 SAVED_MODEL_PREFILL = 64
 
 

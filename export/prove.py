@@ -68,28 +68,32 @@ class Reference:
 
 def reference(run, held_out: HeldOut) -> Reference:
     """The Keras model's side of the proof."""
+    forward = _forward(run.model)
     windows = held_out.windows
-    num_logits = int(LOGITS_BYTES // (4 * windows[:, 1:].size / len(windows) * _vocabulary(run)))
-    num_logits = min(max(num_logits, 1), len(windows))
-    kept, nats, choices = [], [], []
-    for i, window in enumerate(windows):
-        logits = np.asarray(run.model(window[None, :-1], training=False))[0]
-        if i < num_logits:
-            kept.append(logits)
-        nats.append(open_artifact.negative_log_likelihood(logits, window[1:]))
-        choices.append(logits.argmax(-1))
-    continuations, gaps, first_logits, rows = _continue(run, held_out)
+    bytes_of_one = 4 * (windows.shape[1] - 1) * run.model.config.vocabulary_size
+    at_once = min(max(int(LOGITS_BYTES // bytes_of_one), 1), len(windows))
+    kept, nats, choices = None, [], []
+    for first in range(0, len(windows), at_once):
+        some = windows[first : first + at_once]
+        logits = np.asarray(forward(some[:, :-1]))
+        kept = logits if kept is None else kept
+        for row, labels in zip(logits, some[:, 1:], strict=True):
+            nats.append(open_artifact.negative_log_likelihood(row, labels))
+            choices.append(row.argmax(-1))
+    continuations, gaps, first_logits, rows = _continue(forward, run.tokenizer.eos_id, held_out)
     return Reference(
-        np.stack(kept), np.stack(nats), np.stack(choices), continuations, rows, gaps, first_logits
+        kept, np.stack(nats), np.stack(choices), continuations, rows, gaps, first_logits
     )
 
 
-def _vocabulary(run) -> int:
-    return run.model.config.vocabulary_size
+def _forward(model):
+    import tensorflow as tf
+
+    return tf.function(lambda token_ids: model(token_ids, training=False), autograph=False)
 
 
-def _continue(run, held_out: HeldOut):
-    prompts, eos = held_out.prompt_ids, run.tokenizer.eos_id
+def _continue(forward, eos_id: int, held_out: HeldOut):
+    prompts = held_out.prompt_ids
     length = max(map(len, prompts)) + held_out.new_tokens
     rows = np.zeros((len(prompts), length), "int32")
     for row, prompt in zip(rows, prompts, strict=True):
@@ -100,7 +104,7 @@ def _continue(run, held_out: HeldOut):
     ended = [False] * len(prompts)
     for step in range(held_out.new_tokens):
         # The padding behind a row changes nothing before it: every family looks only back.
-        logits = np.asarray(run.model(rows[:, :-1], training=False))
+        logits = np.asarray(forward(rows[:, :-1]))
         for i, prompt in enumerate(prompts):
             if ended[i]:
                 continue
@@ -110,7 +114,7 @@ def _continue(run, held_out: HeldOut):
             second, best = np.partition(last, -2)[-2:]
             gaps[i].append(float(best - second) / max(abs(float(best)), 1.0))
             token = int(last.argmax())
-            if token == eos:
+            if token == eos_id:
                 ended[i] = True
                 continue
             new[i].append(token)
