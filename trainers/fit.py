@@ -194,14 +194,15 @@ def slices(start: int, end: int, every: int):
     Yields:
         (initial_epoch, epochs, steps_per_epoch); epoch i ends at step (i + 1) * every.
     """
-    if start % every:
-        stop = min(end, -(-start // every) * every)
-        yield start // every, start // every + 1, stop - start
-        start = stop
-    if end // every > start // every:
-        yield start // every, end // every, every
-    if end % every and start < end:
-        yield end // every, end // every + 1, end - max(start, end // every * every)
+    while start < end:
+        epoch, within = divmod(start, every)
+        if within == 0 and end - start >= every:
+            yield epoch, end // every, every
+            start = end // every * every
+        else:  # the rest of a slice, or the short one at the end
+            stop = min(end, (epoch + 1) * every)
+            yield epoch, epoch + 1, stop - start
+            start = stop
 
 
 def _dataset(source, start: int, end: int):

@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 from keras import ops
-from tests import zoo
 
+from tests import zoo
 from tflm import models
 from tflm.run import Checkpoint, RunFolder, assign_arrays, named_arrays
 
