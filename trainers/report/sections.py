@@ -58,7 +58,7 @@ def results(comparison: Comparison) -> Markup:
         "p",
         "Bits per byte: how many bits the model needs for a byte of held-out text; less is better, and models with "
         "different tokenizers compare. Agreement: how often an exported file finds the same token most likely as "
-        "the trained model.",
+        "the trained model; of word vectors, the share of nearest words that are the same.",
         class_="muted",
     )
     notes = [element("div", note, class_="note") for note in notes_of(comparison)]
@@ -135,7 +135,7 @@ def samples(comparison: Comparison) -> Markup:
                 given = element("span", prompt, class_="prompt")
                 text = element("div", given, run.samples[number], class_="sample")
                 rows.append([label(index, run), text])
-        parts.append(table(["model", f"prompt {number + 1}"], rows, (0, 1), class_="wide"))
+        parts.append(table(["model", f"prompt {number + 1}"], rows, (0, 1), class_="wide samples"))
     return joined(parts)
 
 

@@ -37,9 +37,10 @@ td {{ vertical-align: top; }}
 th:last-child, td:last-child {{ padding-right: 4px; }}
 thead th {{ border-bottom: 1px solid var(--muted); }}
 .number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }}
-td.number {{ font-variant-numeric: tabular-nums; }}
-tr.first td {{ border-top: 1px solid var(--grid); }}
+th.number {{ white-space: normal; }}
+th.number:not(:empty) {{ min-width: 5em; }}
 table.wide {{ width: 100%; }}
+table.samples td:first-child {{ width: 1%; }}
 .best {{ font-weight: 650; }}
 .stack div {{ white-space: nowrap; min-height: 1.55em; }}
 .run {{ white-space: nowrap; }}
@@ -50,7 +51,6 @@ figure {{ margin: 0; }}
 figcaption {{ font-size: 13px; }}
 svg {{ display: block; width: 100%; height: auto; overflow: visible; }}
 svg text {{ font-family: {_FONTS} !important; }}
-.prompt {{ color: var(--muted); }}
 .sample {{ white-space: pre-wrap; overflow-wrap: anywhere; font: 14px/1.5 {_MONOSPACE}; min-width: 20em; }}
 .sample .prompt {{ background: var(--mark); color: var(--ink); border-radius: 2px; }}
 .note {{ background: var(--raised); border-radius: 6px; padding: 8px 14px; margin: 8px 0; font-size: 14.5px; }}
