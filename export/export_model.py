@@ -42,6 +42,9 @@ def main(argv):
     pairs = formats.chosen(_FORMAT.value, _QUANTIZE.value)
     prefill = None if _PREFILL_LENGTHS.value is None else _integers(_PREFILL_LENGTHS.value)
     run_dir = Path(_RUN_DIR.value)
+    from tflm.run import RunFolder
+
+    RunFolder(run_dir).read_experiment()  # a wrong folder is told at once, before TensorFlow starts
     output_dir = Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else run_dir / "export"
 
     # A run trained by another backend is loaded by this one: only TensorFlow can write these formats.
@@ -90,18 +93,19 @@ def table_of(exported, title: str):
     columns = {
         "artifact": lambda a: a.path,
         "MB": lambda a: f"{a.bytes / 1e6:.2f}",
-        "max |dlogit|": lambda a: _number(a, "max_logit_difference", ".1e"),
-        "same token": lambda a: _number(a, "token_agreement", ".3f"),
-        "change in bits/byte": lambda a: _number(a, "bits_per_byte_change", "+.5f"),
-        "load ms": lambda a: _number(a, "load_ms", ".0f"),
-        "prefill tok/s": lambda a: _number(a, "prefill_tokens_per_second", ",.0f"),
-        "decode tok/s": lambda a: _number(a, "decode_tokens_per_second", ",.0f"),
-        "peak MB": lambda a: _number(a, "peak_memory_mb", ".0f"),
+        "max\n|dlogit|": lambda a: _number(a, "max_logit_difference", ".1e"),
+        "same\ntoken": lambda a: _number(a, "token_agreement", ".3f"),
+        "change in\nbits/byte": lambda a: _number(a, "bits_per_byte_change", "+.5f"),
+        "load\nms": lambda a: _number(a, "load_ms", ".0f"),
+        "prefill\ntokens/s": lambda a: _number(a, "prefill_tokens_per_second", ",.0f"),
+        "decode\ntokens/s": lambda a: _number(a, "decode_tokens_per_second", ",.0f"),
+        "peak\nMB": lambda a: _number(a, "peak_memory_mb", ".0f"),
         "": lambda a: "removed" if a.failures else "proved",
     }
     table = Table(title=title, title_justify="left")
     for name in columns:
-        table.add_column(name, justify="left" if name in ("artifact", "") else "right")
+        is_text = name in ("artifact", "")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
     for artifact in exported:
         table.add_row(*(cell(artifact) for cell in columns.values()))
     return table
