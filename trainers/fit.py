@@ -96,7 +96,7 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
             f"`model.vocabulary_size` is {experiment.model.vocabulary_size}, but the tokenizer has "
             f"{tokenizer.vocabulary_size} tokens. Leave it at 0 to take the tokenizer's."
         )
-    tokenize = Progress("documents")
+    tokenize = Progress("bytes")
     store = build_store(experiment.data, tokenizer, progress=tokenize)
     tokenize.close()
     for line in describe(store.card):
@@ -118,8 +118,6 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
         # `steps` and `early_stopping` may have changed since.
         stalled = progress.has_stalled(config.early_stopping)
         progress.finished = stalled or progress.step >= config.steps
-    else:
-        folder.write_experiment(experiments.to_dict(experiment))
     say(
         f"{models.family_of(experiment.model)}: {model.count_params():,} parameters, {policy}, "
         f"{backend}{' with XLA' if config.jit_compile else ''}, run folder {folder.path}"
@@ -133,6 +131,7 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
 def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
     config, training, progress = experiment.train, state.training, state.progress
     model = training.model
+    held_out = store.split("validation")
     source = objective.batches(store.split("train"), model, config)
     evaluate = objective.evaluator(model, config, tokenizer)
     is_language_model = objective.score_name == "bits_per_byte"
@@ -150,10 +149,18 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
         state,
         folder,
         journal,
-        evaluate=lambda: evaluate(store.split("validation"), config.eval_tokens),
+        evaluate=lambda: evaluate(held_out, config.eval_tokens),
         samples=callbacks.sampler(model, tokenizer, config) if is_language_model else list,
         score_name=objective.score_name,
     )
+    if not folder.exists():  # only now: a start that fails before leaves no run behind
+        values = experiments.to_dict(experiment)
+        folder.write_experiment(values | {"store": {"fingerprint": store.fingerprint}})
+    elif folder.read_experiment()["store"]["fingerprint"] != store.fingerprint:
+        warn(
+            "The text, or the code that reads it, has changed since this run began: it goes on with the text "
+            "as it is now, so it will not end as an undisturbed run would."
+        )
     with callbacks.GracefulStop() as stop:
         try:
             # Keras' own tags come last, so that they hold what the others put into the logs.
@@ -253,8 +260,8 @@ def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
     stored, wanted = folder.read_experiment(), experiments.to_dict(experiment)
     if not wanted["model"].get("vocabulary_size"):
         wanted["model"]["vocabulary_size"] = stored["model"].get("vocabulary_size")
-    for room in sorted(set(stored) | set(wanted)):
-        old, new = stored.get(room, {}), wanted.get(room, {})
+    for room, new in wanted.items():
+        old = stored.get(room, {})
         for name in sorted(set(old) | set(new)):
             if old.get(name) != new.get(name) and not (room == "train" and name in MAY_CHANGE):
                 raise UserError(

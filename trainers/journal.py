@@ -4,6 +4,7 @@ TensorBoard's own event writer is used, not TensorFlow's, so that a run under JA
 """
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -42,7 +43,11 @@ class Journal:
         partial.replace(self._file)
 
     def write(self, kind: str, step: int, values: dict) -> None:
-        """One line of metrics.jsonl: kind is train, validation or sample."""
+        """One line of metrics.jsonl: kind is train, validation or sample. JSON has no infinity: it becomes null."""
+        values = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
         with open(self._file, "a", encoding="utf-8") as file:
             file.write(
                 json.dumps({"kind": kind, "step": step, **values}, ensure_ascii=False) + "\n"
@@ -73,13 +78,13 @@ class Journal:
 
         if side not in self._writers:
             writer = EventFileWriter(str(self._tensorboard / side))
-            if self._start_step:
-                # Tells TensorBoard to drop what an earlier process wrote for the steps to come.
-                start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-                event = event_pb2.Event(
-                    step=self._start_step + 1, wall_time=time.time(), session_log=start
-                )
-                writer.add_event(event)
+            # Tells TensorBoard to drop what an earlier process wrote for the steps to come. The first one is needed
+            # too: TensorBoard takes it for the beginning and obeys from the second on.
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            event = event_pb2.Event(
+                step=self._start_step + 1, wall_time=time.time(), session_log=start
+            )
+            writer.add_event(event)
             self._writers[side] = writer
         return self._writers[side]
 
