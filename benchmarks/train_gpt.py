@@ -73,6 +73,7 @@ def run_tflm(train: Path, validation: Path, folder: Path) -> dict:
             *(sys.executable, "-m", "trainers.train", "--config=gpt_shakespeare"),
             *(f"--corpus={train}", f"--config.data.validation_corpus={validation}"),
             *("--precision=float32", f"--run_dir={folder}", "--config.train.sample_tokens=0"),
+            "--config.train.learning_rate=1e-3",  # nanoGPT's
             f"--config.model.num_layers={_LAYERS.value}",
             f"--config.model.num_heads={_HEADS.value}",
             f"--config.model.hidden_dim={_WIDTH.value}",

@@ -14,6 +14,7 @@ from keras import ops
 from tflm.errors import UserError
 from tflm.generation.decoding import Decoder
 from tflm.generation.sampling import SamplingConfig
+from tflm.generation.text import complete
 from tflm.run import Checkpoint, RunFolder, assign_arrays, named_arrays
 from trainers.optimizers import averaged_weights
 from trainers.terminal import Bar, say
@@ -286,18 +287,14 @@ def sampler(model, tokenizer, train):
     """() -> list of (prompt, text), drawn with one seed, so that they can be compared over time."""
     if not train.sample_tokens or not train.sample_prompts:
         return list
-    decoder = Decoder(model, train.sample_tokens + train.sequence_length)
-    prompts = [[tokenizer.bos_id, *tokenizer.encode(prompt)] for prompt in train.sample_prompts]
+    prompts = list(train.sample_prompts)
+    longest = max(len(tokenizer.encode(prompt)) for prompt in prompts)
+    decoder = Decoder(model, 1 + longest + train.sample_tokens)
     settings = SamplingConfig(temperature=0.8, top_p=0.95, seed=0)
 
     def samples():
-        rows = [[] for _ in prompts]
-        for tokens in decoder.generate(prompts, train.sample_tokens, settings, (tokenizer.eos_id,)):
-            for row, token in zip(rows, tokens, strict=True):
-                row.extend([] if token is None else [token])
-        return [
-            (p, tokenizer.decode(row)) for p, row in zip(train.sample_prompts, rows, strict=True)
-        ]
+        texts = complete(decoder, tokenizer, prompts, train.sample_tokens, settings)
+        return list(zip(prompts, texts, strict=True))
 
     return samples
 

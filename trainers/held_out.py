@@ -136,8 +136,3 @@ def _batches(files, config: DataConfig):
                 batch, size = [], 0
     if batch:
         yield batch
-
-
-def unknown_share(split: TokenSplit) -> float:
-    """Share of <unk> among the tokens of the text; bos and eos of the documents are none of the text."""
-    return split.num_unknown / max(len(split.tokens) - 2 * split.num_documents, 1)

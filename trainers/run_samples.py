@@ -1,7 +1,6 @@
 """What a trained run says: its score on a text, and its continuations of prompts."""
 
 from tflm.data.store import TokenSplit
-from trainers import held_out
 
 SAMPLING = {"temperature": 0.8, "top_p": 0.95, "seed": 0}
 BEGINNING_CHARACTERS = 40
@@ -16,8 +15,7 @@ def score(run, split: TokenSplit, progress=None) -> dict:
         progress: called as progress("evaluate", done, total) in batches.
 
     Returns:
-        The numbers of the objective's evaluator; of a language model those of LanguageModelScore.to_dict(), with
-        the share of <unk> taken of the text's own tokens.
+        The numbers of the objective's evaluator; of a language model those of LanguageModelScore.to_dict().
     """
     from trainers import experiment as experiments
     from trainers import objectives
@@ -25,10 +23,7 @@ def score(run, split: TokenSplit, progress=None) -> dict:
     experiment = experiments.from_dict(run.experiment)
     objective = objectives.build(experiment.objective)
     evaluate = objective.evaluator(run.model, experiment.train, run.tokenizer)
-    numbers = evaluate(split, 0, progress)
-    if "unknown_share" in numbers:
-        numbers["unknown_share"] = held_out.unknown_share(split)
-    return numbers
+    return evaluate(split, 0, progress)
 
 
 def samples(run, prompts: list[str], num_tokens: int) -> list[str]:
@@ -41,24 +36,15 @@ def samples(run, prompts: list[str], num_tokens: int) -> list[str]:
     """
     from tflm.generation.decoding import Decoder
     from tflm.generation.sampling import SamplingConfig
+    from tflm.generation.text import complete
 
-    tokenizer = run.tokenizer
-    texts = [[tokenizer.bos_id, *tokenizer.encode(prompt)] for prompt in prompts]
-    decoder = Decoder(run.model, max(map(len, texts)) + num_tokens)
+    longest = max(len(run.tokenizer.encode(prompt)) for prompt in prompts)
+    decoder = Decoder(run.model, 1 + longest + num_tokens)
     settings = SamplingConfig(**SAMPLING)
-    found = []
     # One by one: a prompt's random numbers depend on its row, and so would its text on the prompts before it.
-    for text in texts:
-        drawn = decoder.generate([text], num_tokens, settings, (tokenizer.eos_id,))
-        new = [row[0] for row in drawn if row[0] is not None]
-        found.append(_behind(tokenizer, text + new, len(text)))
-    return found
-
-
-def _behind(tokenizer, ids: list[int], start: int) -> str:
-    # Decoded together with its prompt, as a word's space may depend on the word before it.
-    prompt, whole = tokenizer.decode(ids[:start]), tokenizer.decode(ids)
-    return whole[len(prompt) :] if whole.startswith(prompt) else tokenizer.decode(ids[start:])
+    return [
+        complete(decoder, run.tokenizer, [prompt], num_tokens, settings)[0] for prompt in prompts
+    ]
 
 
 def beginnings(tokenizer, split: TokenSplit, number: int) -> list[str]:

@@ -92,4 +92,4 @@ def test_bos_and_eos_do_not_dilute_the_share_of_unknown_tokens(tmp_path, text):
     split = held_out.split_of_file(
         str(path), _tokenizer(text, kind="character"), _data("x", documents="line")
     )
-    assert held_out.unknown_share(split) == pytest.approx(1 / 6)  # x; "y" and "d" are known
+    assert split.unknown_share == pytest.approx(1 / 6)  # x; "y" and "d" are known

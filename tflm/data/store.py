@@ -50,6 +50,11 @@ class TokenSplit:
     num_unknown: int
     bos_id: int = 2
 
+    @property
+    def unknown_share(self) -> float:
+        """Share of unk among the tokens of the text, bos and eos left out."""
+        return self.num_unknown / max(len(self.tokens) - 2 * self.num_documents, 1)
+
     def release_pages(self):
         """Gives back the memory of what was read so far; it is read again where needed.
 

@@ -9,10 +9,13 @@ class TextStream:
     Args:
         tokenizer: decodes them.
         stop: strings; the text ends before the first of them.
+        prompt: the ids before the continuation. They are decoded with it, as a word's space may depend on the word
+            before it, and are not part of what is returned.
     """
 
-    def __init__(self, tokenizer, stop: tuple[str, ...] = ()):
+    def __init__(self, tokenizer, stop: tuple[str, ...] = (), prompt=()):
         self._tokenizer = tokenizer
+        self._prompt, self._prompt_text = list(prompt), tokenizer.decode(list(prompt))
         self._stop = tuple(s for s in stop if s)
         self._ids, self._shown = [], ""
         self.ended = False
@@ -25,7 +28,7 @@ class TextStream:
         if self.ended:
             return ""
         self._ids.append(token)
-        text = self._tokenizer.decode(self._ids)
+        text = self._decode()
         ends = [text.find(stop) for stop in self._stop if stop in text]
         if ends:
             self.ended = True
@@ -39,7 +42,13 @@ class TextStream:
         if self.ended:
             return ""
         self.ended = True
-        return self._show(self._tokenizer.decode(self._ids))
+        return self._show(self._decode())
+
+    def _decode(self) -> str:
+        whole = self._tokenizer.decode(self._prompt + self._ids)
+        if whole.startswith(self._prompt_text):
+            return whole[len(self._prompt_text) :]
+        return self._tokenizer.decode(self._ids)  # the prompt's last bytes were half a character
 
     def _show(self, text: str) -> str:
         # A word tokenizer may decide about a space only when the next word is there: what was shown stays.
@@ -69,7 +78,7 @@ def continue_texts(decoder, tokenizer, prompts: list[str], max_tokens: int, samp
         After every token a list of new text, one string (perhaps empty) for each prompt.
     """
     ids = [[tokenizer.bos_id, *tokenizer.encode(prompt)] for prompt in prompts]
-    streams = [TextStream(tokenizer, stop) for _ in prompts]
+    streams = [TextStream(tokenizer, stop, prompt) for prompt in ids]
     for tokens in decoder.generate(ids, max_tokens, sampling, (tokenizer.eos_id,)):
         yield [
             "" if token is None else stream.push(token)
@@ -78,3 +87,13 @@ def continue_texts(decoder, tokenizer, prompts: list[str], max_tokens: int, samp
         if all(stream.ended for stream in streams):
             return
     yield [stream.finish() for stream in streams]
+
+
+def complete(
+    decoder, tokenizer, prompts: list[str], max_tokens: int, sampling, stop=()
+) -> list[str]:
+    """The whole continuations of `continue_texts`, without the prompts."""
+    texts = ["" for _ in prompts]
+    for pieces in continue_texts(decoder, tokenizer, prompts, max_tokens, sampling, stop):
+        texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
+    return texts

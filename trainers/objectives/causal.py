@@ -82,7 +82,7 @@ class CausalObjective:
                 # A part of the split is taken to have its share of the bytes; only during training.
                 num_bytes=round(split.num_bytes * share),
                 num_words=round(split.num_words * share),
-                unknown_share=split.num_unknown / max(len(split.tokens), 1),
+                unknown_share=split.unknown_share,
             ).to_dict()
 
         return evaluate

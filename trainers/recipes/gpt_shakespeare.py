@@ -4,7 +4,8 @@
         --corpus=train.txt --config.data.validation_corpus=val.txt
 
 train.txt and val.txt are the first 90 % and the last 10 % of the text, as nanoGPT's prepare.py cuts it.
-Expected: validation loss at most 1.88 nats per character after 2,000 steps.
+Expected: validation loss 1.78 nats per character after 2,000 steps (nanoGPT publishes 1.88; with its learning rate of
+1e-3 this recipe ends at 1.887).
 """
 
 from tflm.data.corpora import DataConfig
@@ -32,7 +33,7 @@ def get_config() -> Experiment:
             steps=2000,
             batch_size=12,
             sequence_length=64,
-            learning_rate=1e-3,
+            learning_rate=2e-3,
             warmup_steps=100,
             weight_decay=0.1,
             beta_2=0.99,
