@@ -44,8 +44,8 @@ _STOP = flags.DEFINE_multi_string(
     "stop", [], "End before this string; \\n is a line break. May be repeated."
 )
 _SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same text.")
-_PRECISION = flags.DEFINE_string(
-    "precision", "float32", "float32, mixed_bfloat16 or mixed_float16."
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"], "Of the computation."
 )
 
 

@@ -64,12 +64,15 @@ class SkipGramObjective:
             num_tokens = min(max_tokens or len(split.tokens), len(split.tokens))
             pairs = SkipGramPairs(split, self.config, model.config, train.batch_size, seed=0)
             num_batches = -(-num_tokens // train.batch_size)
-            total = 0.0
+            total, count = 0.0, 0
             for step in range(num_batches):
-                total += float(score(pairs.batch(step)))
+                batch = pairs.batch(step)
+                num_pairs = int(np.count_nonzero(batch[WEIGHTS]))  # the others were subsampled
+                total += float(score(batch)) * num_pairs
+                count += num_pairs
                 if progress is not None:
                     progress("evaluate", step + 1, num_batches)
-            return {"loss": total / num_batches}
+            return {"loss": total / max(count, 1), "num_pairs": count}
 
         return evaluate
 

@@ -1,0 +1,88 @@
+"""`generate`: text from a run, and mistakes in one line."""
+
+import pytest
+
+from tests.programs import run_program
+from tests.tiny_experiments import tiny_experiment
+from trainers.objectives.skip_gram import SkipGramConfig
+
+
+@pytest.fixture(scope="module")
+def run_dir(corpus, tmp_path_factory):
+    from trainers import fit
+
+    run_dir = tmp_path_factory.mktemp("generate") / "run"
+    fit.train(tiny_experiment("word2vec", corpus, steps=30, eval_every=30), run_dir)
+    return run_dir
+
+
+def generate(run_dir, *arguments, stdin: str = ""):
+    return run_program("trainers.generate", f"--run_dir={run_dir}", *arguments, stdin=stdin)
+
+
+def test_prompts_from_everywhere_give_the_same_text(run_dir, tmp_path):
+    greedy = ("--temperature=0", "--max_tokens=12")
+    flag = generate(run_dir, "--prompt=the cat", *greedy)
+    assert flag.code == 0, flag
+    assert flag.out.startswith("the cat")
+    assert len(flag.out.strip("\n").encode()) == len("the cat") + 12
+    assert generate(run_dir, "--prompt=-", *greedy, stdin="the cat").out == flag.out
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("the cat\nnobody sees\n", encoding="utf-8")
+    both = generate(run_dir, f"--prompt_file={prompts}", *greedy)
+    texts = both.out.split("\n---\n")
+    assert texts[0] == flag.out.strip("\n")
+    assert texts[1].startswith("nobody sees")
+    asked = generate(run_dir, "--interactive", *greedy, stdin="the cat\n")
+    assert flag.out.strip() in asked.out
+
+
+def test_the_seed_decides(run_dir):
+    arguments = ("--prompt=a", "--max_tokens=30")
+    one, same = (generate(run_dir, *arguments, "--seed=5").out for _ in range(2))
+    other = generate(run_dir, *arguments, "--seed=6").out
+    assert one == same
+    assert one != other
+
+
+def test_a_stop_string_ends_the_text(run_dir):
+    arguments = ("--prompt=the cat", "--temperature=0", "--max_tokens=12")
+    text = generate(run_dir, *arguments).out.strip("\n")
+    stop = text[-4:]
+    stopped = generate(run_dir, *arguments, f"--stop={stop}").out.strip("\n")
+    assert stopped == text[: text.index(stop, len("the cat"))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "There is nothing to continue"),
+        (["--prompt=x", "word"], "Unexpected argument 'word'"),
+        (["--prompt=x", "--temperature=-1"], "`temperature` must be from 0"),
+        (["--prompt=x", "--top_p=2"], "`top_p` must be from 0 to 1"),
+        (["--prompt=x", "--max_tokens=0"], "max_tokens"),
+        (["--prompt=x", "--step=7"], "no checkpoint of step 7. It has: step_00000030"),
+        (["--prompt=x", "--run_dir=/no/such/run"], "/no/such/run is not a run folder"),
+        (["--prompt=x", "--run_dir="], "--run_dir is missing"),
+        (["--prompt=x", "--precision=half"], "half"),
+        (["--prompt_file=/no/such/file"], "Cannot read --prompt_file=/no/such/file"),
+    ],
+)
+def test_mistakes(run_dir, arguments, message):
+    finished = generate(run_dir, *arguments)
+    assert finished.code == 2, finished
+    assert finished.err.startswith("error: ")
+    assert len(finished.err.strip().splitlines()) == 1
+    assert message in finished.err
+
+
+def test_word_vectors_have_nothing_to_say(corpus, tmp_path):
+    from trainers import fit
+
+    experiment = tiny_experiment("word2vec", corpus, steps=2, eval_every=2)
+    experiment.objective = SkipGramConfig()
+    result = fit.train(experiment, tmp_path)
+    assert result.metrics["loss"] == pytest.approx(6 * 0.693, rel=0.2)  # 6 coins at first
+    finished = generate(tmp_path, "--prompt=x")
+    assert finished.code == 2
+    assert "holds word vectors, not a language model" in finished.err
