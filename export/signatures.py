@@ -56,13 +56,13 @@ def one_table(model):
     """Traces so that a .tflite holds a tied embedding once.
 
     The converter multiplies the gain of the norm before the output into the output table, which is then another table
-    than the one that tokens are looked up in. An operator in between, which changes no number, keeps it from that.
+    than the one that tokens are looked up in.
     """
     original = keras.ops.matmul
 
     def matmul(x1, x2):
         if len(x2.shape) == 2 and x2.shape[-1] == model.config.vocabulary_size:
-            x1 = tf.maximum(x1, x1.dtype.min)
+            x1 = _apart(x1)
         return original(x1, x2)
 
     keras.ops.matmul = matmul
@@ -70,6 +70,11 @@ def one_table(model):
         yield
     finally:
         keras.ops.matmul = original
+
+
+def _apart(x):
+    """`x`, through an operator that changes no number but keeps the converter from folding what is around it."""
+    return tf.maximum(x, x.dtype.min)
 
 
 def _concatenated_update(inputs, start_indices, updates):
@@ -170,7 +175,8 @@ def neighbours_of(table, vectors, excluded, k):
     # Norms, not a normalised table: that would be folded into the file as a second table.
     norms = tf.maximum(tf.norm(table, axis=-1), NORM_FLOOR)  # (V,)
     lengths = tf.maximum(tf.norm(vectors, axis=-1, keepdims=True), NORM_FLOOR)  # (N, 1)
-    cosine = tf.matmul(vectors, table, transpose_b=True) / norms / lengths  # (N, V)
+    products = _apart(tf.matmul(vectors, table, transpose_b=True))  # (N, V)
+    cosine = products / norms / lengths
     rows = tf.range(table.shape[0], dtype=tf.int32)
     is_excluded = tf.reduce_any(tf.equal(excluded[:, :, None], rows), axis=1)
     is_excluded = tf.logical_or(is_excluded, rows < NUM_SPECIAL_IDS)

@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from export import signatures
 from export.lengths import Lengths
+from export.shared_table import share_table
 from tflm.errors import UserError
 
 NUM_NEIGHBOURS = 10
@@ -51,6 +52,8 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
             # Measured against ai-edge-quantizer: smaller, since embeddings are quantized too, and as close.
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         content = converter.convert()
+    if quantization == "dynamic_int8":
+        content = share_table(content)
     foreign = operators_that_are_not_builtin(content)
     if foreign:
         raise UserError(

@@ -6,10 +6,12 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from export import lengths, tflite
+from export.shared_table import share_table
 from tests.export import fake_run
 from tflm import models
 from tflm.errors import UserError
 from tflm.models.gpt import GPTConfig
+from tflm.models.word2vec import Word2VecConfig
 
 
 def runners_of(path):
@@ -120,6 +122,8 @@ def test_a_tied_embedding_is_in_the_file_once(tmp_path):
     others = sum(int(np.prod(v.shape)) * 4 for v in run.model.variables) - table
     size = written(run, tmp_path, prefill=(8,)).stat().st_size
     assert table + others < size < 1.3 * table + others
+    size = written(run, tmp_path, "dynamic_int8", prefill=(8,)).stat().st_size
+    assert (table + others) / 4 < size < 1.8 * table / 4 + others
 
 
 def test_a_shorter_cache(tmp_path):
@@ -154,6 +158,34 @@ def test_word_vectors(tmp_path):
         expected = np.argsort(-similarity)[: tflite.NUM_NEIGHBOURS]
         np.testing.assert_array_equal(got["token_ids"][0], expected)
         np.testing.assert_allclose(got["similarity"][0], similarity[expected], atol=1e-6)
+
+
+def test_word_vectors_are_in_the_file_once(tmp_path):
+    config = Word2VecConfig(vocabulary_size=4000, hidden_dim=32)
+    skip_gram = {"objective": {"kind": "skip_gram"}}
+    run = fake_run.FakeRun(models.build(config), "word2vec", experiment=skip_gram)
+    fake_run.zoo.spread(run.model)
+    table = 4000 * 32 * 4
+    assert table < written(run, tmp_path).stat().st_size < 1.2 * table
+    # Beside a quarter of it two copies of the scales, norms and zero points: 32 bytes a row.
+    assert table / 4 < written(run, tmp_path, "dynamic_int8").stat().st_size < 0.55 * table
+
+
+def test_int8_vectors_are_rounded_row_by_row(tmp_path):
+    """Rows of very different size: one scale for the whole table would leave nothing of the small ones."""
+    run = fake_run.fake_run("word2vec")
+    table = run.model.embeddings().value.numpy() * np.geomspace(0.001, 1, 260)[:, None]
+    run.model.embeddings().assign(table)
+    runners = runners_of(written(run, tmp_path, "dynamic_int8"))
+    for token in (4, 130, 259):
+        vector = runners["embed"](token_ids=np.asarray([[token]], "int32"))["vectors"][0, 0]
+        step = np.abs(table[token]).max() / 127
+        assert 0 < np.abs(vector - table[token]).max() <= 0.51 * step
+
+
+def test_a_file_without_a_shared_table_stays_as_it_is(zoo_tflite):
+    content = zoo_tflite["none"].read_bytes()
+    assert share_table(content) == content
 
 
 class Bounded:
