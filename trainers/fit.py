@@ -220,7 +220,7 @@ def _dataset(source, start: int, end: int):
             yield source.batch(step)
 
     if keras.backend.backend() != "tensorflow":
-        return batches()
+        return ((batch,) for batch in batches())  # Keras takes a generator of tuples only
     import tensorflow as tf
 
     signature = {
