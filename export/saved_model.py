@@ -48,8 +48,7 @@ def write(run, path, quantization: str, lengths) -> None:
         quantization: "none".
         lengths: not needed, every length is dynamic.
     """
-    module = tf.Module(name="tflm")
-    signatures.hold_variables(module, run.model)
+    module = signatures.module_of(run)
     functions = _vector_signatures(run.model)
     twin = text_twin(run.tokenizer)
     if twin is not None:

@@ -22,12 +22,14 @@ def is_language_model(run) -> bool:
     return run.experiment["objective"]["kind"] != "skip_gram"
 
 
-def hold_variables(module: tf.Module, model) -> tf.Module:
-    """Lets `module` own the variables of `model`, so that they are saved with it.
+def module_of(run) -> tf.Module:
+    """A module that owns the variables of the run's model, so that they are saved with it.
 
     A module that holds the Keras model alone is converted without complaint to a file without weights.
     """
-    module.model_variables = [variable.value for variable in model.variables]
+    module = tf.Module(name="tflm")
+    held = run.model.variables if is_language_model(run) else [run.model.embeddings()]
+    module.model_variables = [variable.value for variable in held]
     return module
 
 

@@ -43,7 +43,7 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
     """
     with signatures.one_table(run.model):
         functions = _signatures(run, lengths)
-    module = signatures.hold_variables(tf.Module(name="tflm"), run.model)
+    module = signatures.module_of(run)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
