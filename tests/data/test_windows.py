@@ -94,14 +94,21 @@ def test_weights(kind):
         assert dtypes == {"token_ids": "int32", "labels": "int32", "weights": "float32"}
 
 
+def test_every_lane_forgets_its_state_now_and_then():
+    windows = ContiguousLanes(numbered(4 * 100 * 10), 10, 4, seed=5)
+    resets = np.array([windows.batch(step)["reset"] for step in range(100)])
+    assert resets[0].all()
+    for lane in range(4):
+        assert np.flatnonzero(resets[1:, lane]).tolist() == [31 - lane, 63 - lane, 95 - lane]
+
+
 def test_lanes_go_on_where_they_ended():
     windows = ContiguousLanes(numbered(1003), 10, 4, seed=5)
     steps = int(windows.steps_per_epoch)
     assert steps == 25
     for epoch in range(3):
         batches = [windows.batch(epoch * steps + step) for step in range(steps)]
-        assert [bool(batch["reset"]) for batch in batches] == [True] + [False] * (steps - 1)
-        assert batches[0]["reset"].shape == ()
+        assert [batch["reset"].tolist() for batch in batches] == [[True] * 4] + [[False] * 4] * 24
         for before, after in zip(batches, batches[1:], strict=False):
             np.testing.assert_array_equal(after["token_ids"][:, 0], before["labels"][:, -1])
     starts = {int(windows.batch(epoch * steps)["token_ids"][0, 0]) for epoch in range(10)}

@@ -124,7 +124,7 @@ def test_the_state_of_a_recurrent_model_is_carried_from_batch_to_batch():
     zoo.spread(training.model)
     model = training.model
     first, second = source.batch(0), source.batch(1)
-    assert first["reset"] and not second["reset"]
+    assert first["reset"].all() and not second["reset"].any()
     train_step(training, first)
     _, state = model.step(first["token_ids"], model.initial_state(4), 0)
     for name, value in state.items():

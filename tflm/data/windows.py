@@ -19,6 +19,8 @@ from tflm.data.order import fold_in, permute
 from tflm.data.store import TokenSplit
 from tflm.errors import UserError
 
+RESET_EVERY = 32
+
 
 class ShuffledWindows:
     """All windows of a split, in another order and with another phase every epoch.
@@ -66,7 +68,10 @@ class ContiguousLanes:
     """B readers that walk through the split side by side, for models that carry their state.
 
     Row b of batch k + 1 goes on where row b of batch k ended. Every epoch the lanes start anew, with
-    another phase, and `reset` says so.
+    another phase, and `reset` says so. Each lane also forgets its state every RESET_EVERY windows, the
+    lanes one after the other: a model that never sees the empty state in training fails on it, and every
+    text it will be given begins with it (measured on python_docs after 500 steps: validation at 3.46 bits
+    per byte, training at 2.03).
 
     Attributes:
         num_windows: windows in an epoch.
@@ -85,12 +90,13 @@ class ContiguousLanes:
         self.steps_per_epoch = float(self._steps)
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """As `ShuffledWindows.batch`, and `reset`, () bool."""
+        """As `ShuffledWindows.batch`, and `reset`, (B,) bool."""
         epoch, place = divmod(step, self._steps)
         phase = _phase(self._split, self._seed, epoch)
         starts = self._lane_starts + phase + place * self._sequence_length
         batch = _batch_at(self._split, starts, self._sequence_length)
-        batch[features.RESET] = np.array(place == 0)
+        lanes = np.arange(len(self._lane_starts))
+        batch[features.RESET] = (place == 0) | ((place + lanes) % RESET_EVERY == 0)
         return batch
 
 

@@ -6,7 +6,7 @@ Shapes: B batch, T time, V vocabulary.
 import dataclasses
 
 from tflm.config import check_ranges
-from tflm.data.features import LABELS, TOKEN_IDS, WEIGHTS
+from tflm.data.features import LABELS, RESET, TOKEN_IDS, WEIGHTS
 
 
 @dataclasses.dataclass
@@ -49,7 +49,7 @@ class CausalObjective:
         from tflm.metrics.rolling import negative_log_likelihood
 
         if carry:
-            keep = ops.logical_not(batch["reset"])
+            keep = ops.logical_not(batch[RESET])[:, None]
             carry = {name: state * ops.cast(keep, state.dtype) for name, state in carry.items()}
             logits, carry = model.step(batch[TOKEN_IDS], carry, 0, training=True)
         else:
