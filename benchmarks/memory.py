@@ -1,14 +1,15 @@
-"""Peak memory of building a token store, from a small and from a large text.
+"""Peak memory of building a token store and of training, from a small and from a large text.
 
     python -m benchmarks.memory --text=corpus.txt.xz --folder=/tmp/room_for_the_large_text
 
 Each text is the given corpus over and over, with a number in every line so that no document repeats.
-A process of its own builds the store and then reads batches from it; another watches the resident
-memory of that process and of its workers together, every `--interval` seconds. The files go to
-`--folder` and are removed.
+A process of its own builds the store; another is `trainers.train` as a user starts it, from the text to
+the last step. This one watches the resident memory of each process and of its workers together, every
+`--interval` seconds. The files go to `--folder` and are removed.
 """
 
 import itertools
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,22 +30,18 @@ _MEGABYTES = flags.DEFINE_list("megabytes", ["50", "1000"], "Sizes of the texts.
 _KIND = flags.DEFINE_string("kind", "sentencepiece", "Of the tokenizer.")
 _VOCABULARY = flags.DEFINE_integer("vocabulary_size", 8000, "Of the tokenizer.")
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that tokenize; 0 for all cores.")
-_BATCHES = flags.DEFINE_integer("batches", 20_000, "Batches of 32 windows of 256 tokens to read.")
+_STEPS = flags.DEFINE_integer("steps", 300, "Of the training.")
 _INTERVAL = flags.DEFINE_float("interval", 0.02, "Seconds between two looks.")
 
 _BUILD = """
 import sys
 from tflm.data.corpora import DataConfig
 from tflm.data.store import build_store
-from tflm.data.windows import ShuffledWindows
 from tflm.text.tokenizer import load
-text, tokenizer, cache, workers, batches = sys.argv[1:]
-store = build_store(DataConfig(corpus=text, workers=int(workers)), load(tokenizer), cache)
-print("built", flush=True)
-windows = ShuffledWindows(store.split("train"), 256, 32, seed=0)
-for step in range(int(batches)):
-    windows.batch(step)
+text, tokenizer, cache, workers = sys.argv[1:]
+build_store(DataConfig(corpus=text, workers=int(workers)), load(tokenizer), cache)
 """
+STAGES = ("build", "train")
 
 
 def _write_text(path: Path, num_bytes: int):
@@ -71,25 +68,34 @@ def _memory(process: psutil.Process) -> int:
     return total
 
 
-def _measure(text: Path, tokenizer: Path, cache: Path) -> dict:
-    """Peak bytes and seconds of both stages."""
-    arguments = [str(text), str(tokenizer), str(cache), str(_WORKERS.value), str(_BATCHES.value)]
-    peaks, seconds = [0, 0], [0.0, 0.0]
-    start = time.perf_counter()
-    with open(cache / "log", "w+") as log:
-        process = subprocess.Popen([sys.executable, "-c", _BUILD, *arguments], stdout=log)
-        watched = psutil.Process(process.pid)
-        while process.poll() is None:
-            stage = 1 if (cache / "log").stat().st_size else 0
-            try:
-                peaks[stage] = max(peaks[stage], _memory(watched))
-            except psutil.NoSuchProcess:
-                break
-            seconds[stage] = time.perf_counter() - start - sum(seconds[:stage])
-            time.sleep(_INTERVAL.value)
+def _measure(command: list[str], cache: Path) -> tuple[int, float]:
+    """Peak bytes and seconds of a command."""
+    peak, start = 0, time.perf_counter()
+    environment = os.environ | {"TFLM_CACHE": str(cache)}
+    process = subprocess.Popen(
+        [sys.executable, *command], env=environment, stdout=subprocess.DEVNULL
+    )
+    watched = psutil.Process(process.pid)
+    while process.poll() is None:
+        try:
+            peak = max(peak, _memory(watched))
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(_INTERVAL.value)
     if process.wait():
-        raise SystemExit(f"The build of {text} failed.")
-    return {"peaks": peaks, "seconds": seconds}
+        raise SystemExit(f"{' '.join(command)} failed.")
+    return peak, time.perf_counter() - start
+
+
+def _commands(text: Path, tokenizer: Path, folder: Path) -> list[list[str]]:
+    """One for each of STAGES."""
+    train = [
+        *("-m", "trainers.train", "--config=gpt_small", f"--corpus={text}"),
+        *(f"--run_dir={folder / 'run'}", f"--config.train.steps={_STEPS.value}"),
+        *(f"--config.train.eval_every={_STEPS.value}", "--config.train.eval_tokens=5000"),
+        f"--config.data.workers={_WORKERS.value}",
+    ]
+    return [["-c", _BUILD, str(text), str(tokenizer), str(folder), str(_WORKERS.value)], train]
 
 
 def main(argv):
@@ -104,23 +110,17 @@ def main(argv):
             text, cache = folder / "text.txt", folder / f"cache_{megabytes}"
             cache.mkdir()
             _write_text(text, int(megabytes * 1e6))
-            results.append(_measure(text, folder / "tokenizer", cache))
-    print("Peak resident memory of the process and its workers together\n")
-    print(f"{'text, MB':>10}{'build, MB':>12}{'seconds':>10}{'batches, MB':>14}{'seconds':>10}")
+            commands = _commands(text, folder / "tokenizer", cache)
+            results.append([_measure(command, cache) for command in commands])
+            print(megabytes, results[-1], flush=True)
+    print("\nPeak resident memory of the process and its workers together\n")
+    print(f"{'text, MB':>10}" + "".join(f"{f'{stage}, MB':>14}{'seconds':>10}" for stage in STAGES))
     for megabytes, result in zip(_MEGABYTES.value, results, strict=True):
-        build, batches = (peak / 1e6 for peak in result["peaks"])
-        seconds = result["seconds"]
-        print(f"{megabytes:>10}{build:12.1f}{seconds[0]:10.1f}{batches:14.1f}{seconds[1]:10.1f}")
-    ratios = [
-        last / first
-        for first, last in zip(*(r["peaks"] for r in (results[0], results[-1])), strict=True)
-    ]
-    print(f"{'ratio':>10}{ratios[0]:12.3f}{'':10}{ratios[1]:14.3f}")
-
-
-def run():
-    app.run(main)
+        columns = (f"{peak / 1e6:14.1f}{seconds:10.1f}" for peak, seconds in result)
+        print(f"{megabytes:>10}" + "".join(columns))
+    ratios = (last[0] / first[0] for first, last in zip(results[0], results[-1], strict=True))
+    print(f"{'ratio':>10}" + "".join(f"{ratio:14.3f}{'':10}" for ratio in ratios))
 
 
 if __name__ == "__main__":
-    run()
+    app.run(main)

@@ -12,17 +12,17 @@ from trainers.objectives.causal import CausalConfig
 
 def get_config() -> Experiment:
     return Experiment(
-        model=GPTConfig(num_layers=4, num_heads=4, hidden_dim=192, max_sequence_length=256),
+        model=GPTConfig(num_layers=4, num_heads=4, hidden_dim=128, max_sequence_length=256),
         objective=CausalConfig(),
         tokenizer=TokenizerConfig(kind="sentencepiece", vocabulary_size=2000),
         data=DataConfig(),
         train=TrainConfig(
-            steps=1000,
-            batch_size=16,
+            steps=2000,
+            batch_size=4,
             sequence_length=256,
-            learning_rate=3e-3,
+            learning_rate=4e-3,
             warmup_steps=100,
             weight_decay=0.1,
-            eval_every=250,
+            eval_every=500,
         ),
     )

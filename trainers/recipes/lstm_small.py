@@ -12,17 +12,17 @@ from trainers.objectives.causal import CausalConfig
 
 def get_config() -> Experiment:
     return Experiment(
-        model=RNNConfig(cell="lstm", num_layers=2, hidden_dim=384, embedding_dim=192),
+        model=RNNConfig(cell="lstm", num_layers=1, hidden_dim=256),
         objective=CausalConfig(),
         tokenizer=TokenizerConfig(kind="sentencepiece", vocabulary_size=2000),
         data=DataConfig(),
         train=TrainConfig(
-            steps=1000,
+            steps=2000,
             batch_size=32,
-            sequence_length=64,
-            learning_rate=3e-3,
+            sequence_length=32,
+            learning_rate=4e-3,
             warmup_steps=100,
             weight_decay=0.01,
-            eval_every=250,
+            eval_every=500,
         ),
     )

@@ -17,12 +17,12 @@ def get_config() -> Experiment:
         tokenizer=TokenizerConfig(kind="sentencepiece", vocabulary_size=2000),
         data=DataConfig(),
         train=TrainConfig(
-            steps=1000,
-            batch_size=64,
+            steps=2500,
+            batch_size=16,
             sequence_length=128,
             learning_rate=3e-3,
             warmup_steps=100,
             weight_decay=0.01,
-            eval_every=250,
+            eval_every=500,
         ),
     )
