@@ -1,0 +1,55 @@
+"""The other half of `test_backends.py`, run under KERAS_BACKEND=jax in a process of its own.
+
+    python tests/jax_side.py FOLDER
+
+FOLDER/request.json names what to do: "build" (members of the zoo), "load" (run folders), and "train" (pairs of a
+member of the zoo and a run folder, on FOLDER/text.txt). Logits come back in FOLDER/logits.npz.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+SETTINGS = {"steps": 30, "eval_every": 30, "accumulation": 2, "learning_rate": 3e-3}
+
+
+def token_ids() -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 260, (2, 8)).astype("int32")
+
+
+def logits_of(model) -> np.ndarray:
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(model(token_ids())))
+
+
+def main(folder: Path) -> None:
+    import keras
+
+    from tests import zoo
+    from tests.tiny_experiments import tiny_experiment
+    from tflm import models, run
+    from trainers import fit
+
+    if keras.backend.backend() != "jax":
+        raise SystemExit("Set KERAS_BACKEND=jax.")
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    logits = {}
+    for name in request.get("build", []):
+        logits[f"initial {name}"] = logits_of(models.build(zoo.ZOO[name], seed=3))
+        logits[f"spread {name}"] = logits_of(zoo.build(name, seed=3))
+    for run_dir in request.get("load", []):
+        logits[f"load {run_dir}"] = logits_of(run.load(run_dir).model)
+    for name, run_dir in request.get("train", []):
+        experiment = tiny_experiment(name, folder / "text.txt", **SETTINGS, jit_compile=True)
+        fit.train(experiment, run_dir)
+        logits[f"train {run_dir}"] = logits_of(run.load(run_dir).model)
+    np.savez(folder / "logits.npz", **logits)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

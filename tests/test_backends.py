@@ -1,0 +1,75 @@
+"""TensorFlow and JAX: the same weights from the same seed, the same logits, the same training, one run folder."""
+
+import importlib.util
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests import jax_side, zoo
+from tests.programs import run_python
+from tests.tiny_experiments import tiny_experiment
+from tflm import models, run
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)"
+)
+TRAINED = ("word2vec", "lstm", "gpt_rotary")
+
+
+@pytest.fixture(scope="module")
+def sides(corpus, tmp_path_factory):
+    """Run folders of both backends, and what JAX computed."""
+    from trainers import fit
+
+    folder = tmp_path_factory.mktemp("backends")
+    shutil.copy(corpus, folder / "text.txt")
+    for name in TRAINED:
+        experiment = tiny_experiment(name, folder / "text.txt", **jax_side.SETTINGS)
+        fit.train(experiment, folder / "tensorflow" / name)
+    request = {
+        "build": list(zoo.ZOO),
+        "load": [str(folder / "tensorflow" / name) for name in TRAINED],
+        "train": [(name, str(folder / "jax" / name)) for name in TRAINED],
+    }
+    (folder / "request.json").write_text(json.dumps(request))
+    finished = run_python("tests/jax_side.py", folder, env={"KERAS_BACKEND": "jax"})
+    assert finished.returncode == 0, finished.stderr
+    return folder, dict(np.load(folder / "logits.npz"))
+
+
+def losses(run_dir) -> np.ndarray:
+    lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return np.array([e["loss"] for e in map(json.loads, lines) if e["kind"] == "train"])
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_a_seed_gives_the_same_model(name, sides):
+    _, jax = sides
+    initial = jax_side.logits_of(models.build(zoo.ZOO[name], seed=3))
+    assert initial.std() > 0
+    np.testing.assert_allclose(jax[f"initial {name}"], initial, atol=1e-5)
+    spread = jax_side.logits_of(zoo.build(name, seed=3))
+    np.testing.assert_allclose(jax[f"spread {name}"], spread, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_loss_curves_agree(name, sides):
+    folder, _ = sides
+    tensorflow, jax = losses(folder / "tensorflow" / name), losses(folder / "jax" / name)
+    assert len(tensorflow) == len(jax) == 30
+    assert tensorflow[-1] < tensorflow[0] - 0.1
+    np.testing.assert_allclose(jax, tensorflow, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_each_loads_the_others_run(name, sides):
+    folder, jax = sides
+    for backend, key in (("tensorflow", "load"), ("jax", "train")):
+        run_dir = folder / backend / name
+        loaded = run.load(run_dir)
+        assert loaded.step == 30
+        logits = jax_side.logits_of(loaded.model)
+        np.testing.assert_allclose(jax[f"{key} {run_dir}"], logits, atol=1e-4)
+        assert np.abs(logits - jax[f"initial {name}"]).max() > 1e-2, "it was trained"
