@@ -12,14 +12,14 @@ from trainers.objectives.causal import CausalConfig
 
 def get_config() -> Experiment:
     return Experiment(
-        model=GPTConfig(num_layers=4, num_heads=4, hidden_dim=128, max_sequence_length=256),
+        model=GPTConfig(num_layers=4, num_heads=4, hidden_dim=128, max_sequence_length=128),
         objective=CausalConfig(),
         tokenizer=TokenizerConfig(kind="sentencepiece", vocabulary_size=2000),
         data=DataConfig(),
         train=TrainConfig(
             steps=2000,
-            batch_size=4,
-            sequence_length=256,
+            batch_size=8,
+            sequence_length=128,
             learning_rate=4e-3,
             warmup_steps=100,
             weight_decay=0.1,
