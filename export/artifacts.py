@@ -173,17 +173,18 @@ class _Prover:
         self.expected = None
 
     def prove(self, path: Path, name: str, quantization: str):
-        from export import prove, signatures
+        from export import prove_language_model, prove_word_vectors, signatures
+        from export.fresh_interpreter import Proof, ProofFailed
 
         try:
             if not signatures.is_language_model(self.run):
-                return prove.prove_word_vectors(self.run, path, name, quantization)
+                return prove_word_vectors.prove(self.run, path, name, quantization)
             if self.expected is None:
                 self._prepare()
             limit = self.run.model.max_sequence_length or UNBOUNDED_LENGTH
             max_length = (self.lengths.cache or limit) if name == "tflite" else limit
             with_text = name == "saved_model" and self.has_twin
-            return prove.prove_language_model(
+            return prove_language_model.prove(
                 self.run,
                 path,
                 name,
@@ -193,18 +194,18 @@ class _Prover:
                 max_length,
                 with_text,
             )
-        except prove.ProofFailed as error:
-            return prove.Proof({}, [str(error)], {})
+        except ProofFailed as error:
+            return Proof({}, [str(error)], {})
 
     def _prepare(self):
-        from export import held_out, prove
+        from export import held_out, prove_language_model
         from export.saved_model import text_twin
 
         if self.held_out is None:
             self.say("reading held-out text")
             self.held_out = held_out.from_run(self.run, self.lengths.cache)
         self.say("computing what the model says of it")
-        self.expected = prove.reference(self.run, self.held_out)
+        self.expected = prove_language_model.reference(self.run, self.held_out)
         self.has_twin = text_twin(self.run.tokenizer) is not None
 
 

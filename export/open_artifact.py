@@ -3,7 +3,8 @@
 Runs in a process of its own, with TensorFlow for a SavedModel, or with ai_edge_litert alone for a .tflite (TensorFlow's
 own interpreter where that is not installed), and never with Keras or this project: what it says, a stranger gets.
 
-The request names the artifact, its format, an .npz with token ids, and where to write the answer; see `prove.py`.
+The request names the artifact, its format, an .npz with token ids, and where to write the answer; see
+`fresh_interpreter.py`.
 Shapes: W windows, T time, V vocabulary, P prompts.
 """
 

@@ -5,7 +5,8 @@ import json
 import pytest
 import tensorflow as tf
 
-from export import artifacts, formats, held_out, lengths, manifest, prove, tflite
+from export import artifacts, formats, held_out, lengths, manifest, tflite
+from export import prove_language_model as prove
 from tests.export import fake_run
 from tflm.errors import UserError
 

@@ -1,24 +1,19 @@
-"""Holds a written artifact against the model it was made of.
+"""Holds the artifact of a language model against the model it was made of.
 
-The artifact is opened by a fresh interpreter that knows nothing of this project (`open_artifact.py`); what it computes
-on held-out text is compared here with the Keras model. The Keras side uses full forward passes without a cache, so
-the exported cache, prefill and loop are judged by an independent path.
+What a fresh interpreter computes with it on held-out text is compared with the Keras model. The Keras side uses full
+forward passes without a cache, so the exported cache, prefill and loop are judged by an independent path.
 
 Shapes: W windows, T time, P prompts, V vocabulary.
 """
 
 import dataclasses
-import json
 import math
-import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from export import open_artifact, signatures
+from export import open_artifact
+from export.fresh_interpreter import Proof, ask
 from export.held_out import HeldOut
 from export.thresholds import THRESHOLDS, Thresholds
 
@@ -26,23 +21,6 @@ from export.thresholds import THRESHOLDS, Thresholds
 # steps of float32.
 TIE = 1e-5
 LOGITS_BYTES = 64e6  # of logits that are compared one by one
-NUM_NEIGHBOURS = 10
-NUM_WORDS = 200  # whose neighbours are compared
-FIRST_WORD = signatures.NUM_SPECIAL_IDS
-TIME_LIMIT_SECONDS = 1800
-
-
-@dataclasses.dataclass
-class Proof:
-    """What was measured, and what of it is past its threshold (one sentence each; empty: proved)."""
-
-    figures: dict
-    failures: list[str]
-    signatures: dict
-
-
-class ProofFailed(Exception):  # noqa: N818
-    """The artifact could not even be opened and run; says why in one line."""
 
 
 @dataclasses.dataclass
@@ -123,7 +101,7 @@ def _continue(forward, eos_id: int, held_out: HeldOut):
     return new, gaps, first_logits, rows[:, :-1]
 
 
-def prove_language_model(
+def prove(
     run,
     path: Path,
     kind: str,
@@ -153,7 +131,7 @@ def prove_language_model(
         "eos_id": run.tokenizer.eos_id,
     }
     arrays = {"windows": held_out.windows, "continuations": expected.rows}
-    answer, results = _ask(path, kind, request, arrays)
+    answer, results = ask(path, kind, request, arrays)
 
     nats = expected.nats.sum()
     bits = [x / math.log(2) / held_out.num_bytes for x in (nats, results["nats"].sum())]
@@ -232,82 +210,3 @@ def _judge_language_model(figures: dict, limits: Thresholds) -> list[str]:
             f"the change in bits per byte {change:+.2g} is above {limits.bits_per_byte_change:g}"
         )
     return failures
-
-
-def prove_word_vectors(run, path: Path, kind: str, quantization: str) -> Proof:
-    """As `prove_language_model`, for vectors trained as skip-gram: all vectors, and the neighbours of some words."""
-    table = np.asarray(run.model.embeddings(), "float32")  # (V, D)
-    words = np.arange(FIRST_WORD, min(len(table), FIRST_WORD + NUM_WORDS), dtype="int32")
-    k = min(NUM_NEIGHBOURS, len(table) - 1 - FIRST_WORD)
-    request = {"kind": "word_vectors", "k": k}
-    arrays = {"token_ids": np.arange(len(table), dtype="int32"), "neighbours_of": words}
-    answer, results = _ask(path, kind, request, arrays)
-
-    lengths = np.maximum(np.linalg.norm(table, axis=1), signatures.NORM_FLOOR)
-    similarity = (table[words] @ table.T) / lengths[words, None] / lengths
-    similarity[:, :FIRST_WORD] = -2
-    similarity[np.arange(len(words)), words] = -2
-    wanted = np.argsort(-similarity, axis=1)[:, :k]
-    found = results["neighbours"][:, :k]
-    same = [len(set(a) & set(b)) for a, b in zip(wanted.tolist(), found.tolist(), strict=True)]
-    vectors = results["vectors"]
-    norms = np.maximum(np.linalg.norm(vectors, axis=1), signatures.NORM_FLOOR)
-    cosine = (vectors * table).sum(1) / norms / lengths
-    figures = {
-        "finite": bool(np.isfinite(vectors).all() and np.isfinite(results["similarity"]).all()),
-        "max_vector_difference": float(np.abs(vectors - table).max()),
-        "vector_cosine": float(cosine[FIRST_WORD:].min()),
-        "neighbour_agreement": sum(same) / (k * len(words)),
-        "num_words": len(words),
-    }
-    described = answer.pop("signatures")
-    figures |= answer
-    limits, failures = THRESHOLDS[quantization], []
-    if not figures["finite"]:
-        failures.append("its vectors are not finite")
-    elif not figures["vector_cosine"] >= limits.vector_cosine:
-        failures.append(
-            f"a vector's cosine to its original is {figures['vector_cosine']:.4f}, "
-            f"below {limits.vector_cosine:g}"
-        )
-    if not figures["neighbour_agreement"] >= limits.neighbour_agreement:
-        failures.append(
-            f"nearest words agree to {figures['neighbour_agreement']:.3f}, "
-            f"below {limits.neighbour_agreement:g}"
-        )
-    return Proof(figures, failures, described)
-
-
-def _ask(path: Path, kind: str, request: dict, arrays: dict) -> tuple[dict, dict]:
-    """Runs open_artifact.py in a fresh interpreter."""
-    with tempfile.TemporaryDirectory(prefix="tflm_proof_") as folder:
-        folder = Path(folder)
-        files = {name: str(folder / name) for name in ("arrays", "results", "answer")}
-        files = {name: f"{file}.npz" for name, file in files.items() if name != "answer"} | {
-            "answer": f"{folder / 'answer'}.json"
-        }
-        np.savez(files["arrays"], **arrays)
-        request = request | files | {"path": str(path), "format": kind}
-        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        # Speeds are those of the processor, whatever else the machine has.
-        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, open_artifact.__file__, str(folder / "request.json")]
-        try:
-            finished = subprocess.run(  # noqa: S603
-                command,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=TIME_LIMIT_SECONDS,
-                env=environment,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ProofFailed(f"it did not answer within {TIME_LIMIT_SECONDS} s") from error
-        if finished.returncode:
-            lines = finished.stderr.strip().splitlines() or ["no message"]
-            raise ProofFailed(
-                f"a fresh interpreter could not run it (exit {finished.returncode}): {lines[-1]}"
-            )
-        answer = json.loads(Path(files["answer"]).read_text(encoding="utf-8"))
-        with np.load(files["results"], allow_pickle=False) as file:
-            return answer, {name: file[name] for name in file.files}
