@@ -38,16 +38,16 @@ def main(argv):
     comparison = _compare(run_dirs)
     from rich.console import Console
 
-    from trainers import comparison_table
+    from trainers.comparison.table import notes_of, table_of
 
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width to keep to
         console = Console(width=160)
-    console.print(comparison_table.table_of(comparison, console.width))
-    for note in comparison_table.notes_of(comparison):
+    console.print(table_of(comparison, console.width))
+    for note in notes_of(comparison):
         console.print(note, markup=False, highlight=False)
     if _OUTPUT.value:
-        from trainers.report import page
+        from trainers.comparison.report import page
 
         output_file.write(_OUTPUT.value, page.page(comparison), "--output")
         console.print(f"Wrote {_OUTPUT.value}.", markup=False, highlight=False)
@@ -55,7 +55,7 @@ def main(argv):
 
 
 def _compare(run_dirs: list[str]):
-    from trainers.comparison import compare
+    from trainers.comparison.ranking import compare
     from trainers.terminal import Progress, warn
 
     tokenize, evaluate = Progress("bytes"), Progress("batches")

@@ -27,13 +27,13 @@ def main(argv):
         raise UserError("--split and --file cannot both be given. Leave one of them out.")
     if _OUTPUT.value:
         output_file.check(_OUTPUT.value, "--output")
-    from trainers import evaluation
+    from trainers.evaluation import results
 
-    result = evaluation.evaluate(_RUN_DIR.value, _SPLIT.value, _FILE.value)
-    for line in evaluation.lines_of(result):
+    result = results.evaluate(_RUN_DIR.value, _SPLIT.value, _FILE.value)
+    for line in results.lines_of(result):
         print(line)
     if _OUTPUT.value:
-        output_file.write(_OUTPUT.value, evaluation.json_of(result), "--output")
+        output_file.write(_OUTPUT.value, results.json_of(result), "--output")
         print(f"Wrote {_OUTPUT.value}.")
     return 0
 

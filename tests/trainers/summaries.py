@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from trainers.artifacts import Artifact
-from trainers.compared_run import RunSummary
-from trainers.comparison import Comparison, ranked
+from trainers.comparison.artifacts import Artifact
+from trainers.comparison.ranking import Comparison, ranked
+from trainers.comparison.runs import RunSummary
 
 COUNTS = {
     "documents": 10,

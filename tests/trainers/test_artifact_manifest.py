@@ -1,6 +1,6 @@
 import json
 
-from trainers.artifacts import Artifact, read_artifacts
+from trainers.comparison.artifacts import Artifact, read_artifacts
 
 
 def _entry(kind, quantization, size, **proof):

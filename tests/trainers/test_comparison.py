@@ -9,9 +9,9 @@ import pytest
 
 from tests.trainers.summaries import comparison, summary
 from tflm.errors import UserError
-from trainers import comparison_table
-from trainers.compared_run import LARGEST_UNKNOWN_SHARE, read_metrics, why_unranked
-from trainers.comparison import compare, configuration_differences, distinct_names, ranked
+from trainers.comparison.ranking import compare, configuration_differences, distinct_names, ranked
+from trainers.comparison.runs import LARGEST_UNKNOWN_SHARE, read_metrics, why_unranked
+from trainers.comparison.table import notes_of, table_of
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def _printed(table, width=200) -> str:
 
 
 def test_the_table_has_the_numbers_the_best_first():
-    text = _printed(comparison_table.table_of(comparison(summary("b", 2.0), summary("a", 1.25))))
+    text = _printed(table_of(comparison(summary("b", 2.0), summary("a", 1.25))))
     rows = [line.split() for line in text.splitlines() if line.startswith((" 1", " 2"))]
     assert rows[0][:5] == ["1", "a", "1.23M", "1.2500", "321.0"]
     assert " ".join(rows[0][5:10]) == "0 % 1 min 15"
@@ -224,14 +224,14 @@ def test_the_table_has_the_numbers_the_best_first():
 def test_a_narrow_terminal_loses_columns_not_digits():
     result = comparison(summary("a", 1.25))
     for width in (200, 100, 80):
-        text = _printed(comparison_table.table_of(result, width), width)
+        text = _printed(table_of(result, width), width)
         assert "1.2500" in text and "99.99 %" in text and "…" not in text
     assert "perplexity" not in text
 
 
 def test_notes_name_what_the_table_cannot_say():
     run = summary("a", 1.0, step=50, finished=False)
-    notes = comparison_table.notes_of(comparison(run, summary("v", artifacts=[])))
+    notes = notes_of(comparison(run, summary("v", artifacts=[])))
     assert any("a did not train to its end" in note for note in notes)
     assert any("tflite int8 was exported from another step" in note for note in notes)
     assert any("v is not ranked: word vectors" in note for note in notes)

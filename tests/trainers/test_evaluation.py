@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tflm.errors import UserError
-from trainers import evaluation, run_samples
+from trainers.evaluation import results, run_samples
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,8 +25,8 @@ def test_a_file_with_the_text_of_a_split_has_the_score_of_the_split(tiny_runs, t
     ]
     path = tmp_path / "test.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    by_split = evaluation.evaluate(tiny_runs["gpt"], "test")
-    by_file = evaluation.evaluate(tiny_runs["gpt"], file=str(path))
+    by_split = results.evaluate(tiny_runs["gpt"], "test")
+    by_file = results.evaluate(tiny_runs["gpt"], file=str(path))
     assert by_split.pop("text") == "test" and by_file.pop("text") == str(path)
     assert by_file == pytest.approx(by_split)
     assert by_split["documents"] == len(lines)
@@ -38,27 +38,25 @@ def test_a_file_with_the_text_of_a_split_has_the_score_of_the_split(tiny_runs, t
 
 
 def test_word_vectors_have_a_loss_and_nearest_words(tiny_runs):
-    result = evaluation.evaluate(tiny_runs["vectors"])
+    result = results.evaluate(tiny_runs["vectors"])
     assert (
         0 < result["loss"] < 6 * math.log(2)
     )  # six pairs at an even chance is where training starts
     assert "bits_per_byte" not in result
     assert "captain" in result["nearest_words"]
-    lines = evaluation.lines_of(result)
+    lines = results.lines_of(result)
     assert any(line.startswith("captain:") for line in lines)
 
 
 def test_numbers_that_are_not_finite_are_null_in_json():
-    values = json.loads(
-        evaluation.json_of({"perplexity_per_word": math.inf, "step": 3, "text": "é"})
-    )
+    values = json.loads(results.json_of({"perplexity_per_word": math.inf, "step": 3, "text": "é"}))
     assert values == {"perplexity_per_word": None, "step": 3, "text": "é"}
 
 
 def test_lines_of_a_language_model():
     score = {"bits_per_byte": 1.23456, "num_bytes": 12345, "num_tokens": 4321}
     score |= {"perplexity_per_token": 12.34, "perplexity_per_word": math.inf, "unknown_share": 0.5}
-    lines = evaluation.lines_of({"run_dir": "r", "step": 1, "text": "t", "documents": 2, **score})
+    lines = results.lines_of({"run_dir": "r", "step": 1, "text": "t", "documents": 2, **score})
     assert "bits per byte:        1.2346" in lines
     assert "perplexity per word:  ∞" in lines
     assert "<unk>:                50.00 %" in lines
@@ -86,7 +84,7 @@ def test_prompts_from_the_beginnings_of_documents(tiny_runs):
 
 def test_an_unknown_split_is_a_user_error(tiny_runs):
     with pytest.raises(UserError, match="Unknown split"):
-        evaluation.evaluate(tiny_runs["gpt"], "held_out")
+        results.evaluate(tiny_runs["gpt"], "held_out")
 
 
 def _run(*arguments):

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from trainers.nearest_words import Word, choose_words, nearest_words, words_of
+from trainers.evaluation.nearest_words import Word, choose_words, nearest_words, words_of
 
 
 class Pieces:

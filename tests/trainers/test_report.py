@@ -5,10 +5,10 @@ import xml.etree.ElementTree
 import pytest
 
 from tests.trainers.summaries import comparison, summary
-from trainers.artifacts import Artifact
-from trainers.report import charts, curves, numbers
-from trainers.report.markup import Markup, element, joined, table
-from trainers.report.page import page
+from trainers.comparison.artifacts import Artifact
+from trainers.comparison.report import charts, curves, numbers
+from trainers.comparison.report.markup import Markup, element, joined, table
+from trainers.comparison.report.page import page
 
 HOSTILE = "<script>alert('x')</script>&\"你好"
 VOID = {"meta", "br", "path", "use"}

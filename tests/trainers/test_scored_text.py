@@ -8,7 +8,7 @@ from tflm.data.corpora import DataConfig
 from tflm.errors import UserError
 from tflm.text import tokenizer as tokenizers
 from tflm.text.tokenizer import TokenizerConfig
-from trainers import held_out
+from trainers.evaluation import held_out
 
 
 def _data(path, **fields) -> dict:

@@ -3,12 +3,12 @@
 A run has the colour of its place in `comparison.runs`, everywhere on the page.
 """
 
-from trainers.artifacts import NAMES
-from trainers.compared_run import RunSummary
-from trainers.comparison import Comparison, configuration_differences
-from trainers.comparison_table import notes_of
-from trainers.report import charts, numbers
-from trainers.report.markup import Markup, element, joined, table
+from trainers.comparison.artifacts import NAMES
+from trainers.comparison.ranking import Comparison, configuration_differences
+from trainers.comparison.report import charts, numbers
+from trainers.comparison.report.markup import Markup, element, joined, table
+from trainers.comparison.runs import RunSummary
+from trainers.comparison.table import notes_of
 
 
 def label(index: int, run: RunSummary) -> Markup:

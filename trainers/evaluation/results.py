@@ -3,9 +3,9 @@
 import json
 import math
 
-from trainers import held_out, nearest_words, run_samples
-from trainers.compared_run import LANGUAGE_MODELS
-from trainers.report import numbers
+from trainers.comparison.report import numbers
+from trainers.comparison.runs import LANGUAGE_MODELS
+from trainers.evaluation import held_out, nearest_words, run_samples
 from trainers.terminal import Progress, warn
 
 NUM_WORDS, NUM_NEIGHBOURS = 8, 8

@@ -10,9 +10,9 @@ from pathlib import Path
 from tflm import config as configs
 from tflm.errors import UserError
 from tflm.run import MODEL_FILE, STATE_FILE, RunFolder
-from trainers import held_out, nearest_words, run_samples
-from trainers.artifacts import Artifact, read_artifacts
-from trainers.result_cache import ResultCache
+from trainers.comparison.artifacts import Artifact, read_artifacts
+from trainers.comparison.cache import ResultCache
+from trainers.evaluation import held_out, nearest_words, run_samples
 
 LANGUAGE_MODELS = ("causal",)  # objectives whose models predict a text, and have bits per byte
 LARGEST_UNKNOWN_SHARE = 0.01  # above, a model is paid for what it hides behind <unk>

@@ -4,9 +4,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from trainers.compared_run import RunSummary
-from trainers.comparison import Comparison
-from trainers.report import numbers
+from trainers.comparison.ranking import Comparison
+from trainers.comparison.report import numbers
+from trainers.comparison.runs import RunSummary
 
 
 def table_of(comparison: Comparison, width: int | None = None) -> Table:

@@ -3,10 +3,10 @@
 import datetime
 
 import tflm
-from trainers.comparison import Comparison
-from trainers.report import curves, numbers, sections
-from trainers.report.markup import Markup, element, joined
-from trainers.report.style import STYLE
+from trainers.comparison.ranking import Comparison
+from trainers.comparison.report import curves, numbers, sections
+from trainers.comparison.report.markup import Markup, element, joined
+from trainers.comparison.report.style import STYLE
 
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">

@@ -2,9 +2,9 @@
 
 import math
 
-from trainers.compared_run import RunSummary
-from trainers.report import charts
-from trainers.report.markup import Markup
+from trainers.comparison.report import charts
+from trainers.comparison.report.markup import Markup
+from trainers.comparison.runs import RunSummary
 
 MAX_POINTS = 300  # of one line: more are not seen, and make the page heavy
 AXES = (("step", "steps"), ("tokens", "tokens seen"), ("seconds", "time in training steps"))

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from tflm.errors import UserError
-from trainers import held_out, nearest_words, run_samples
-from trainers.compared_run import ComparedRun, RunSummary
+from trainers.comparison.runs import ComparedRun, RunSummary
+from trainers.evaluation import held_out, nearest_words, run_samples
 
 NUM_WORDS = 8
 

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from trainers.report import numbers
-from trainers.report.markup import Markup, escape
+from trainers.comparison.report import numbers
+from trainers.comparison.report.markup import Markup, escape
 
 NUM_COLOURS = 8  # of --series-0 to --series-7; further runs repeat them with another dash
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
