@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 
 from export import formats, lengths, manifest
-from export.quiet import quiet_native_messages
 from tflm.errors import UserError
+from tflm.program import quiet_native_messages
 
 UNBOUNDED_LENGTH = 256  # what a state of a fixed size is asked for in its place of a cache length
 

@@ -1,5 +1,6 @@
 """How every program starts and ends: flags by absl, a user's mistake in one line with exit code 2."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -58,24 +59,39 @@ def _end(message: str):
 
 
 def load_backend() -> None:
-    """Imports Keras and its backend without the start-up noise, which no setting turns off.
+    """Imports Keras and its backend without the start-up noise, which no setting turns off."""
+    with quiet_native_messages():
+        import keras
 
-    The noise is written by C++ code to file descriptor 2, so that is where it is caught; it is shown where the import
-    fails.
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def quiet_native_messages():
+    """What native code writes to stderr is held back; it is shown where the block raises what is no UserError.
+
+    It is written to the file descriptor, past Python's `sys.stderr`, so that is where it is caught.
     """
-    with tempfile.TemporaryFile() as noise:
-        stderr = os.dup(2)
-        os.dup2(noise.fileno(), 2)
+    try:
+        descriptor = sys.__stderr__.fileno()
+    except (AttributeError, OSError, ValueError):  # no such stream
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(descriptor)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), descriptor)
         try:
-            import keras
-
-            if keras.backend.backend() == "tensorflow":
-                import tensorflow  # noqa: F401
-        except BaseException:
-            os.dup2(stderr, 2)
-            noise.seek(0)
-            sys.stderr.write(noise.read().decode("utf-8", "replace"))
+            yield
+        except UserError:
+            raise
+        except Exception:
+            os.dup2(kept, descriptor)
+            held.seek(0)
+            os.write(descriptor, held.read()[-4000:])
             raise
         finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+            sys.stderr.flush()
+            os.dup2(kept, descriptor)
+            os.close(kept)

@@ -27,6 +27,7 @@ def main(argv):
         raise UserError("--split and --file cannot both be given. Leave one of them out.")
     if _OUTPUT.value:
         output_file.check(_OUTPUT.value, "--output")
+    program.load_backend()
     from trainers.evaluation import results
 
     result = results.evaluate(_RUN_DIR.value, _SPLIT.value, _FILE.value)

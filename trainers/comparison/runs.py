@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from tflm import config as configs
+from tflm import program
 from tflm.errors import UserError
 from tflm.run import MODEL_FILE, STATE_FILE, RunFolder
 from trainers.comparison.artifacts import Artifact, read_artifacts
@@ -122,9 +123,10 @@ class ComparedRun:
 
     def loaded(self):
         """The run with its model."""
-        from tflm import run as runs
-
         if self._model is None:
+            program.load_backend()
+            from tflm import run as runs
+
             self._model = runs.load(self.run_dir, say=self._say)
             # Where the best checkpoint is damaged another one was loaded, and its results are not kept.
             if not self.checkpoint.startswith(f"step_{self._model.step:08d} "):
