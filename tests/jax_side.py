@@ -40,8 +40,10 @@ def main(folder: Path) -> None:
     request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     logits = {}
     for name in request.get("build", []):
-        logits[f"initial {name}"] = logits_of(models.build(zoo.ZOO[name], seed=3))
-        logits[f"spread {name}"] = logits_of(zoo.build(name, seed=3))
+        model = models.build(zoo.ZOO[name], seed=3)
+        logits[f"initial {name}"] = logits_of(model)
+        zoo.spread(model, seed=3)
+        logits[f"spread {name}"] = logits_of(model)
     for run_dir in request.get("load", []):
         logits[f"load {run_dir}"] = logits_of(run.load(run_dir).model)
     for name, run_dir in request.get("train", []):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests import jax_side, zoo
+from tests.golden import make
 from tests.programs import run_python
 from tests.tiny_experiments import tiny_experiment
 from tflm import models, run
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)"
 )
 TRAINED = ("word2vec", "lstm", "gpt_rotary")
+GOLDEN = [str(path.parent) for path in sorted(make.FOLDER.glob("*/experiment.json"))]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +35,15 @@ def sides(corpus, tmp_path_factory):
         "load": [str(folder / "tensorflow" / name) for name in TRAINED],
         "train": [(name, str(folder / "jax" / name)) for name in TRAINED],
     }
+    return folder, under_jax(folder, request)
+
+
+def under_jax(folder, request: dict) -> dict[str, np.ndarray]:
+    """What `jax_side.py` answers to a request."""
     (folder / "request.json").write_text(json.dumps(request))
     finished = run_python("tests/jax_side.py", folder, env={"KERAS_BACKEND": "jax"})
     assert finished.returncode == 0, finished.stderr
-    return folder, dict(np.load(folder / "logits.npz"))
+    return dict(np.load(folder / "logits.npz"))
 
 
 def losses(run_dir) -> np.ndarray:
@@ -73,3 +80,11 @@ def test_each_loads_the_others_run(name, sides):
         logits = jax_side.logits_of(loaded.model)
         np.testing.assert_allclose(jax[f"{key} {run_dir}"], logits, atol=1e-4)
         assert np.abs(logits - jax[f"initial {name}"]).max() > 1e-2, "it was trained"
+
+
+@pytest.mark.slow
+def test_jax_loads_the_golden_runs(tmp_path):
+    jax = under_jax(tmp_path, {"load": GOLDEN})
+    for run_dir in GOLDEN:
+        logits = jax_side.logits_of(run.load(run_dir).model)
+        np.testing.assert_allclose(jax[f"load {run_dir}"], logits, atol=1e-5)

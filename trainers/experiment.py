@@ -130,7 +130,7 @@ def from_dict(values: dict) -> Experiment:
     return Experiment(
         model=configs.from_dict(model_config, model, "model"),
         objective=configs.from_dict(objective_config, objective, "objective"),
-        tokenizer=configs.from_dict(TokenizerConfig, values["tokenizer"], "tokenizer"),
-        data=configs.from_dict(DataConfig, values["data"], "data"),
-        train=configs.from_dict(TrainConfig, values["train"], "train"),
+        tokenizer=configs.from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer"),
+        data=configs.from_dict(DataConfig, values.get("data", {}), "data"),
+        train=configs.from_dict(TrainConfig, values.get("train", {}), "train"),
     )

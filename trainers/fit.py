@@ -257,7 +257,9 @@ def _tokenizer(experiment: Experiment, folder: RunFolder):
 
 def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
     """Raises UserError where the folder holds a run of other settings."""
-    stored, wanted = folder.read_experiment(), experiments.to_dict(experiment)
+    # Through the dataclasses: a field that did not exist when the run began has its default.
+    stored = experiments.to_dict(experiments.from_dict(folder.read_experiment()))
+    wanted = experiments.to_dict(experiment)
     if not wanted["model"].get("vocabulary_size"):
         wanted["model"]["vocabulary_size"] = stored["model"].get("vocabulary_size")
     for room, new in wanted.items():

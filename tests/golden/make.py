@@ -1,0 +1,97 @@
+"""Makes the run folders beside this file: one for each family, tiny, committed once and loaded for ever.
+
+    python -m tests.golden.make FAMILY...
+
+A folder is made again only where its format is meant to change, and then CHANGELOG.md says so.
+`logits.json` holds what the model computed on the day it was made.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tflm import run
+from tflm.data.corpora import DataConfig
+from tflm.models.gpt import GPTConfig
+from tflm.models.rnn import RNNConfig
+from tflm.models.word2vec import Word2VecConfig
+from tflm.text.tokenizer import TokenizerConfig
+from trainers import fit
+from trainers.experiment import Experiment, TrainConfig
+from trainers.objectives.causal import CausalConfig
+from trainers.objectives.skip_gram import SkipGramConfig
+
+FOLDER = Path(__file__).resolve().parent
+CORPUS = "tests/golden/text.txt"  # from the root of the checkout
+MODELS = {
+    "word2vec": Word2VecConfig(hidden_dim=8, window=3),
+    "skip_gram": Word2VecConfig(hidden_dim=8, window=3),
+    "lstm": RNNConfig(num_layers=1, hidden_dim=8, dropout=0.1),
+    "gru": RNNConfig(cell="gru", num_layers=1, hidden_dim=8, embedding_dim=4),
+    "gpt": GPTConfig(
+        num_layers=1,
+        num_heads=2,
+        num_key_value_heads=1,
+        hidden_dim=8,
+        intermediate_dim=8,
+        max_sequence_length=16,
+        activation="swiglu",
+        dropout=0.1,
+    ),
+}
+# GPT has all that training can keep: slots, a moving average, a scale of the loss, states of dropout.
+TRAINING = {"gpt": {"optimizer": "adamw", "ema": 0.9, "precision": "mixed_float16"}}
+
+
+def experiment(family: str, **train) -> Experiment:
+    settings = {
+        "steps": 2,
+        "batch_size": 4,
+        "accumulation": 2,
+        "sequence_length": 16,
+        "optimizer": "sgd",
+        "learning_rate": 0.5,
+        "warmup_steps": 0,
+        "precision": "float32",
+        "eval_every": 2,
+        "log_every": 1,
+        "sample_tokens": 0,
+        "jit_compile": False,
+    }
+    return Experiment(
+        model=MODELS[family],
+        objective=SkipGramConfig() if family == "skip_gram" else CausalConfig(),
+        tokenizer=TokenizerConfig(kind="byte"),
+        data=DataConfig(corpus=CORPUS, documents="line", validation_fraction=0.2, workers=1),
+        train=TrainConfig(**(settings | TRAINING.get(family, {}) | train)),
+    )
+
+
+def token_ids() -> np.ndarray:
+    return np.random.default_rng(11).integers(0, 260, (2, 6)).astype("int32")
+
+
+def logits_of(model) -> np.ndarray:
+    """Every 20th logit of every position: (2, 6, 13)."""
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(model(token_ids())))[:, :, ::20]
+
+
+def make(family: str) -> None:
+    run_dir = FOLDER / family
+    shutil.rmtree(run_dir, ignore_errors=True)
+    fit.train(experiment(family), run_dir)
+    shutil.rmtree(run_dir / "tensorboard")
+    (run_dir / ".lock").unlink()
+    logits = logits_of(run.load(run_dir).model)
+    rounded = [[[float(f"{x:.7g}") for x in place] for place in row] for row in logits]
+    (run_dir / "logits.json").write_text(json.dumps(rounded) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        make(name)
