@@ -16,7 +16,7 @@ from tflm import models, run
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)"
 )
-TRAINED = ("word2vec", "lstm", "gpt_rotary")
+TRAINED = ("lstm", "gpt_rotary")
 GOLDEN = [str(path.parent) for path in sorted(make.FOLDER.glob("*/experiment.json"))]
 
 
