@@ -233,9 +233,9 @@ class Validation(keras.callbacks.Callback):
             progress.step,
             self.metrics | {"tokens": progress.tokens, "seconds": round(progress.seconds, 3)},
         )
-        self.journal.scalars(
-            "validation", progress.step, {f"eval/{k}": v for k, v in self.metrics.items()}
-        )
+        # The size of the split, which is among the metrics, is no curve.
+        curves = {f"eval/{k}": v for k, v in self.metrics.items() if isinstance(v, float)}
+        self.journal.scalars("validation", progress.step, curves)
         for prompt, text in samples:
             self.journal.write("sample", progress.step, {"prompt": prompt, "text": text})
             self.journal.text("validation", progress.step, f"samples/{prompt}", prompt + text)

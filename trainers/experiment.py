@@ -59,7 +59,7 @@ class TrainConfig:
     early_stopping: int = 0
     keep_checkpoints: int = 2
     log_every: int = 10
-    sample_prompts: tuple[str, ...] = ("The ",)
+    sample_prompts: tuple[str, ...] = ("The",)
     sample_tokens: int = 40
 
     def check(self) -> None:

@@ -99,7 +99,7 @@ def write_projector(folder: RunFolder, vectors: np.ndarray, names: list[str]) ->
     Args:
         vectors: (N, D). names: N, shown beside the points.
     """
-    target = Path(folder.path / "tensorboard")
+    target = Path(folder.path / "tensorboard" / "train")  # the page looks where there are events
     target.mkdir(parents=True, exist_ok=True)
     np.savetxt(target / "embeddings.tsv", vectors, fmt="%.5g", delimiter="\t")
     clean = [

@@ -95,7 +95,7 @@ def test_tensorboard_has_keras_tags_and_ours(trained):
         "perf/tokens_per_second",
         "perf/memory_mib",
     }
-    assert tags["validation"] >= {"epoch_bits_per_byte", "eval/bits_per_byte", "samples/The "}
+    assert tags["validation"] >= {"epoch_bits_per_byte", "eval/bits_per_byte", "samples/The"}
 
     def values(side, tag):
         from tensorboard.util.tensor_util import make_ndarray
@@ -110,13 +110,13 @@ def test_tensorboard_has_keras_tags_and_ours(trained):
     assert steps == [4, 8, 10]
     expected = [e["bits_per_byte"] for e in entries(run_dir, "validation")]
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
-    _, texts = values("validation", "samples/The ")
-    assert texts[0].decode().startswith("    The ")
+    _, texts = values("validation", "samples/The")
+    assert texts[0].decode().startswith("    The")
 
 
 def test_the_projector_has_a_name_for_every_vector(trained):
     _, run_dir = trained
-    folder = run_dir / "tensorboard"
+    folder = run_dir / "tensorboard" / "train"
     vectors = np.loadtxt(folder / "embeddings.tsv", delimiter="\t")
     names = (folder / "tokens.tsv").read_text(encoding="utf-8").splitlines()
     assert vectors.shape == (260, 16)
@@ -129,7 +129,7 @@ def test_the_projector_has_a_name_for_every_vector(trained):
 
 def test_names_in_the_projector_stay_on_their_line(tmp_path):
     write_projector(RunFolder(tmp_path), np.zeros((3, 2)), ["a\tb", "\n", ""])
-    lines = (tmp_path / "tensorboard" / "tokens.tsv").read_text().split("\n")
+    lines = (tmp_path / "tensorboard" / "train" / "tokens.tsv").read_text().split("\n")
     assert lines == ["a\\tb", "\\n", " ", ""]
 
 
@@ -195,7 +195,7 @@ def test_early_stopping_keeps_the_best(corpus, tmp_path, capsys):
     assert folder.load_best().step == 2
     assert folder.load_latest().step == 6
     assert "Stopped early: no better validation in 2 in a row" in capsys.readouterr().out
-    assert (tmp_path / "tensorboard" / "embeddings.tsv").exists()
+    assert (tmp_path / "tensorboard" / "train" / "embeddings.tsv").exists()
     again = train_small(corpus, tmp_path, **settings, early_stopping=2)
     assert again.progress.step == 6
     more = train_small(corpus, tmp_path, **(settings | {"steps": 8}))  # no early stopping any more
