@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 from tests.programs import Program, run_program, run_python
 from tests.tiny_experiments import tiny_experiment
 from tflm import program
+from tflm.run import RunFolder
 
 PROGRAMS = sorted(
     f"{room}.{path.stem}"
@@ -123,7 +124,13 @@ def train_arguments(recipe, run_dir) -> list[str]:
         (["{config}", "--config.train.step=3"], "has no field 'step'. It has: steps, batch_size"),
         (["{config}", "--config.trian.steps=3"], "has no field 'trian'. It has: model, objective"),
         (["{config}", "--config.train.steps.x=3"], "has no field 'x'. It is a value"),
+        (["{config}", "--noconfig.train.jit"], "has no field 'jit'. It has: steps, batch_size"),
+        (["{config}", "--config.model=3"], "config.model is a group of fields.*: vocabulary_size"),
+        (["{config}", "--config.model.window"], "window"),
         (["{config}", "--config.train.steps=many"], "train.steps"),
+        (["{config}", "--config.train.steps=1.5"], "train.steps"),
+        (["--config="], "There is no recipe ''. Give a file, or one of: "),
+        (["--config"], "There is no recipe ''. Give a file, or one of: "),
         (["{config}", "--config.train.learning_rate=fast"], "train.learning_rate"),
         (["{config}", "--on_bad_file=maybe"], "on_bad_file"),
         (["{config}", "{run}", "--precision=half"], "precision 'half'. Choose one of: auto, float"),
@@ -151,6 +158,59 @@ def test_mistakes_in_training(recipe, bad_texts, tmp_path, arguments, message):
     # Nothing half-written: no run, no checkpoint, no numbers.
     left = [path for path in run_dir.rglob("*") if path.is_file()] if run_dir.exists() else []
     assert [path.name for path in left if path.parent.name != "tokenizer"] in ([], [".lock"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:", "fails in line 1: SyntaxError: "),
+        ("\n\nimport no_such_module", "fails in line 3: ModuleNotFoundError: .*no_such_module"),
+        ("def get_config():\n    return 1 / 0", "fails in line 2: ZeroDivisionError"),
+        ("def get_config():\n    return 3", "must define get_config.., which returns an Experim"),
+        ("x = 3", "must define get_config"),
+        (
+            "def get_config():\n    from tflm.models.gpt import GPTConfig\n"
+            "    return GPTConfig(num_heads=5)",
+            "`num_heads` must divide `hidden_dim`",
+        ),
+    ],
+)
+def test_a_recipe_that_fails_names_its_line(tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text)
+    finished = run_program("trainers.train", f"--config={tmp_path}/mine.py", "--run_dir=x")
+    assert_one_line(finished, message)
+
+
+def test_flags_set_every_kind_of_field(corpus, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from tests.tiny_experiments import tiny_experiment\n\n\n"
+        f"def get_config():\n    return tiny_experiment('lstm', {str(corpus)!r})\n"
+    )
+    finished = run_program(
+        "trainers.train",
+        *train_arguments(tmp_path / "mine.py", tmp_path / "run"),
+        "--precision=mixed_bfloat16",
+        "--on_bad_file=skip",
+        "--config.train.steps=1",
+        "--config.train.learning_rate=1",
+        "--config.train.sample_prompts=('a', 'b c')",
+        "--config.model.embedding_dim=8",
+        "--config.model.tie_embeddings=false",
+        "--config.model.num_layers",
+        "1",
+        "--noconfig.objective.carry_state",
+        "--config.tokenizer.kind=character",
+    )
+    assert finished.code == 0, finished
+    stored = RunFolder(tmp_path / "run").read_experiment()
+    assert stored["train"]["precision"] == "mixed_bfloat16"
+    assert stored["data"]["on_bad_file"] == "skip"
+    assert (stored["train"]["steps"], stored["train"]["learning_rate"]) == (1, 1.0)
+    assert stored["train"]["sample_prompts"] == ["a", "b c"]
+    assert (stored["model"]["embedding_dim"], stored["model"]["tie_embeddings"]) == (8, False)
+    assert stored["model"]["num_layers"] == 1
+    assert stored["objective"]["carry_state"] is False
+    assert stored["tokenizer"]["kind"] == "character"
 
 
 def test_a_folder_that_cannot_be_written(recipe, tmp_path):

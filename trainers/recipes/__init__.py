@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import traceback
 from pathlib import Path
 
 from tflm import program
@@ -29,15 +30,34 @@ def path_of(name: str) -> Path:
 
 
 def load(name: str):
-    """The Experiment that a recipe returns."""
+    """The Experiment that a recipe returns.
+
+    Raises:
+        UserError: where the recipe fails; names the line.
+    """
     path = path_of(name)
     program.load_backend()  # a recipe imports the models it configures
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
+    try:
+        spec.loader.exec_module(module)
+        experiment = module.get_config() if hasattr(module, "get_config") else None
+    except UserError:
+        raise
+    except Exception as error:
+        line = getattr(error, "lineno", None) or _last_line(error, str(path))
+        raise UserError(
+            f"The recipe {path} fails in line {line}: {type(error).__name__}: {error}"
+        ) from error
+    if not hasattr(experiment, "train"):
         raise UserError(f"The recipe {path} must define get_config(), which returns an Experiment.")
-    return module.get_config()
+    return experiment
+
+
+def _last_line(error: Exception, path: str) -> int | None:
+    """The last line of the file `path` on the way to the error."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
+    return lines[-1] if lines else None
 
 
 def resolve_flags(argv: list[str]) -> list[str]:
@@ -58,8 +78,12 @@ def resolve_flags(argv: list[str]) -> list[str]:
     if name is not None:
         experiment = load(name)
         for argument in resolved:
-            if argument.startswith(f"{FLAG}."):
-                _check_field(experiment, argument.removeprefix(f"{FLAG}.").split("=")[0])
+            for prefix in (
+                f"{FLAG}.",
+                f"--no{FLAG.removeprefix('--')}.",
+            ):  # --noconfig.x is x=false
+                if argument.startswith(prefix):
+                    _check_field(experiment, argument.removeprefix(prefix).split("=")[0])
     return resolved
 
 
@@ -75,3 +99,6 @@ def _check_field(experiment, dotted: str) -> None:
             choices = f"It has: {', '.join(known)}." if known else "It is a value."
             raise UserError(f"{FLAG}.{dotted}: {done} has no field {name!r}. {choices}")
         holder, done = getattr(holder, name), f"{done}.{name}"
+    if dataclasses.is_dataclass(holder):
+        known = ", ".join(field.name for field in dataclasses.fields(holder))
+        raise UserError(f"{FLAG}.{dotted} is a group of fields. Set one of them: {known}.")
