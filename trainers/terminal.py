@@ -31,7 +31,8 @@ class Bar:
 
     def __init__(self, description: str, total: int | None, unit: str, initial: int = 0):
         self._description, self._total, self._unit = description, total, unit
-        self._last_line = time.monotonic()
+        self._started, self._initial = time.monotonic(), initial
+        self._last_line = self._started
         self._bar = None
         if sys.stderr.isatty():
             self._bar = tqdm(
@@ -47,7 +48,14 @@ class Bar:
         elif time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             of = f" of {self._total:,}" if self._total else ""
-            say(f"{self._description}: {done:,}{of} {self._unit}  {note}".rstrip())
+            parts = [f"{self._description}: {done:,}{of} {self._unit}", note, self._time_left(done)]
+            say("  ".join(part for part in parts if part))
+
+    def _time_left(self, done: int) -> str:
+        if not self._total or done <= self._initial:
+            return ""
+        pace = (time.monotonic() - self._started) / (done - self._initial)
+        return f"{tqdm.format_interval(pace * (self._total - done))} left"
 
     def close(self) -> None:
         if self._bar is not None:
