@@ -13,8 +13,8 @@ def test_lines_now_and_then_instead_of_a_bar(monkeypatch, capsys):
     bar.close()
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        "train: 16 of 2,000 steps  loss 16",
-        "train: 32 of 2,000 steps  loss 32",
+        "train: 16 of 2,000 steps  loss 16  33:04 left",
+        "train: 32 of 2,000 steps  loss 32  32:48 left",
     ]
 
 
