@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import importlib.util
+import logging
 import os
 import signal
 import sys
@@ -9,7 +11,10 @@ import tempfile
 
 from absl import app, flags
 
-from tflm.errors import UserError
+from tflm.errors import UserError, unknown_name
+
+# What KERAS_BACKEND may be, and what pip calls it.
+BACKENDS = {"tensorflow": "tensorflow", "jax": "tflm[jax]"}
 
 
 def run(main, prepare=None) -> None:
@@ -22,7 +27,11 @@ def run(main, prepare=None) -> None:
     # TensorFlow's start-up messages say nothing about the user's run.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    app.run(_mistakes_in_one_line(main), flags_parser=lambda argv: _parse(argv, prepare))
+    try:
+        app.run(_mistakes_in_one_line(main), flags_parser=lambda argv: _parse(argv, prepare))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def _parse(argv, prepare):
@@ -42,9 +51,6 @@ def _mistakes_in_one_line(main):
             return main(argv)
         except UserError as error:
             return _end(str(error))
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 128 + signal.SIGINT
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -59,12 +65,25 @@ def _end(message: str):
 
 
 def load_backend() -> None:
-    """Imports Keras and its backend without the start-up noise, which no setting turns off."""
+    """Imports Keras and its backend without the start-up noise, which no setting turns off.
+
+    Raises:
+        UserError: for a backend that is not installed, or that nothing here can train with.
+    """
+    chosen = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if chosen not in BACKENDS:
+        raise unknown_name("KERAS_BACKEND", chosen, BACKENDS)
+    if importlib.util.find_spec(chosen) is None:
+        raise UserError(
+            f"KERAS_BACKEND={chosen} is not installed: pip install '{BACKENDS[chosen]}'."
+        )
     with quiet_native_messages():
         import keras
 
         if keras.backend.backend() == "tensorflow":
             import tensorflow  # noqa: F401
+        # JAX says at length which kinds of devices it did not find.
+        logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import filelock
 import keras
 import numpy as np
 
-from tflm import models
+from tflm import models, program
 from tflm.data.store import build_store
 from tflm.data.training_texts import training_texts
 from tflm.errors import UserError
@@ -232,7 +232,8 @@ def _dataset(source, start: int, end: int):
 
 def _keras_tensorboard(folder: RunFolder) -> list:
     try:
-        import tensorflow  # noqa: F401
+        with program.quiet_native_messages():
+            import tensorflow  # noqa: F401
     except ImportError:  # under JAX alone there are tflm's own tags only
         return []
     return [keras.callbacks.TensorBoard(str(folder.path / "tensorboard"), write_graph=False)]
