@@ -51,10 +51,12 @@ class TrainingState:
     Args:
         training: the TrainingModel, compiled with its optimizer.
         progress: updated in place by the callbacks.
+        store_fingerprint: of the tokens that are trained on.
     """
 
-    def __init__(self, training, progress: Progress):
+    def __init__(self, training, progress: Progress, store_fingerprint: str = ""):
         self.training, self.progress = training, progress
+        self.store_fingerprint = store_fingerprint
 
     def _sync(self) -> None:
         # Under JAX the live values are the step's, not the variables', until asked for.
@@ -85,7 +87,11 @@ class TrainingState:
             for variable, value in zip(self.training.model.trainable_variables, raw, strict=False):
                 training[RAW + variable.path] = value
             model = named_arrays(self.training.model.variables)
-        state = {"progress": dataclasses.asdict(self.progress), "metrics": metrics}
+        state = {
+            "progress": dataclasses.asdict(self.progress),
+            "metrics": metrics,
+            "store": self.store_fingerprint,
+        }
         return Checkpoint(self.progress.step, model, training, state)
 
     def restore(self, checkpoint: Checkpoint, source: str) -> None:

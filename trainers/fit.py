@@ -110,11 +110,16 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     # Keras would wrap an optimizer of its own choice around ours under mixed_float16.
     training.compile(optimizer=optimizer, jit_compile=config.jit_compile, auto_scale_loss=False)
     progress = callbacks.Progress()
-    state = callbacks.TrainingState(training, progress)
+    state = callbacks.TrainingState(training, progress, store.fingerprint)
     checkpoint = folder.load_latest(say=warn)
     if checkpoint is not None:
         state.restore(checkpoint, str(folder.path))
         say(f"Going on in {folder.path} from step {progress.step:,}.")
+        if checkpoint.state.get("store", store.fingerprint) != store.fingerprint:
+            warn(
+                "The tokens are not those of the steps so far: the text has changed, or tflm has. "
+                "The training goes on with the new ones."
+            )
         # `steps` and `early_stopping` may have changed since.
         stalled = progress.has_stalled(config.early_stopping)
         progress.finished = stalled or progress.step >= config.steps
@@ -185,13 +190,11 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
     if stop.received is not None and not progress.finished:
         say(f"Saved at step {progress.step:,}. The same command goes on from there.")
         return Result(progress, validation.metrics, stop.received)
+    # `model.vocabulary_size` may be larger than the tokenizer's.
+    names = [tokenizer.piece(i) for i in range(min(tokenizer.vocabulary_size, PROJECTOR_TOKENS))]
     with state.averaged():
-        vectors = keras.ops.convert_to_numpy(model.embeddings())[:PROJECTOR_TOKENS]
-    write_projector(
-        folder,
-        vectors,
-        [tokenizer.piece(i) for i in range(min(len(vectors), tokenizer.vocabulary_size))],
-    )
+        vectors = keras.ops.convert_to_numpy(model.embeddings())[: len(names)]
+    write_projector(folder, vectors, names)
     return Result(progress, validation.metrics, None)
 
 

@@ -314,3 +314,26 @@ def test_a_tokenizer_of_a_start_that_failed_is_not_taken_over(corpus, tmp_path):
         fit.train(experiment, tmp_path)
     train_small(corpus, tmp_path, steps=1)
     assert run.load(tmp_path).tokenizer.kind == "byte"
+
+
+def test_a_text_that_changed_is_said(corpus, tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    shutil.copy(corpus, text)
+    train_small(text, tmp_path / "run", steps=2, eval_every=2)
+    train_small(text, tmp_path / "run", steps=3, eval_every=2)
+    assert capsys.readouterr().err == ""
+    text.write_text(text.read_text(encoding="utf-8").replace("sea", "sky"), encoding="utf-8")
+    train_small(text, tmp_path / "run", steps=4, eval_every=2)
+    assert "warning: The tokens are not those of the steps so far" in capsys.readouterr().err
+
+
+def test_a_vocabulary_may_be_larger_than_the_tokenizers(corpus, tmp_path):
+    experiment = tiny_experiment("word2vec", corpus, steps=1)
+    experiment.model.vocabulary_size = 264
+    fit.train(experiment, tmp_path)
+    vectors = np.loadtxt(tmp_path / "tensorboard" / "train" / "embeddings.tsv", delimiter="\t")
+    assert vectors.shape == (260, 16)
+    experiment = tiny_experiment("word2vec", corpus, steps=1)
+    experiment.model.vocabulary_size = 200
+    with pytest.raises(UserError, match="is 200, but the tokenizer has 260 tokens. Leave it at 0"):
+        fit.train(experiment, tmp_path / "other")
