@@ -21,6 +21,13 @@ def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
 
 
+def pytest_configure(config):
+    # TensorFlow's variables say this to numpy 2 whenever they are read.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+    )
+
+
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--slow"):
         return
