@@ -17,12 +17,12 @@ def get_config() -> Experiment:
         tokenizer=TokenizerConfig(kind="sentencepiece", vocabulary_size=2000),
         data=DataConfig(),
         train=TrainConfig(
-            steps=2000,
+            steps=1600,
             batch_size=32,
             sequence_length=32,
             learning_rate=4e-3,
             warmup_steps=100,
             weight_decay=0.01,
-            eval_every=500,
+            eval_every=400,
         ),
     )
