@@ -81,7 +81,10 @@ def load_backend() -> None:
         import keras
 
         if keras.backend.backend() == "tensorflow":
-            import tensorflow  # noqa: F401
+            import tensorflow as tf
+
+            # It warns of every new shape that is compiled; decoding has several by design.
+            tf.get_logger().setLevel(logging.ERROR)
         # JAX says at length which kinds of devices it did not find.
         logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
 
