@@ -16,7 +16,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m trainers.demo
 
 test: $(VENV)/.installed lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

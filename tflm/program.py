@@ -27,6 +27,12 @@ def run(main, prepare=None) -> None:
     # TensorFlow's start-up messages say nothing about the user's run.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if {"--help", "-help", "-h", "--helpshort"} & set(sys.argv[1:]):
+        # absl would look for the flags of the file that was started, which a console script is not.
+        main_module = sys.modules[main.__module__]
+        name = sys.argv[0] if main.__module__ == "__main__" else main.__module__
+        print(f"{main_module.__doc__}\n{flags.FLAGS.module_help(name)}")
+        raise SystemExit(0)
     try:
         app.run(_mistakes_in_one_line(main), flags_parser=lambda argv: _parse(argv, prepare))
     except KeyboardInterrupt:
@@ -51,6 +57,9 @@ def _mistakes_in_one_line(main):
             return main(argv)
         except UserError as error:
             return _end(str(error))
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

@@ -125,12 +125,12 @@ class RunFolder:
             text = json.dumps(state | {"checksums": sums}, indent=2)
             (partial / STATE_FILE).write_text(text, encoding="utf-8")
             for file in partial.iterdir():
-                _flush(file)
-            _flush(partial)
+                flush(file)
+            flush(partial)
             if final.exists():  # saved before at this step, by a run that ended right here
                 shutil.rmtree(final)
             partial.rename(final)
-            _flush(self.checkpoints)
+            flush(self.checkpoints)
             self._give_up_after(name)
             _write_atomically(self.path / "LATEST", name)
             if is_best:
@@ -335,12 +335,13 @@ def load(
 def _write_atomically(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
-    _flush(partial)
+    flush(partial)
     os.replace(partial, path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Waits until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

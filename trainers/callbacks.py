@@ -135,7 +135,8 @@ class StepLog(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._window.append((logs["loss"], logs["grad_norm"]))
-        log_now = (self.progress.step + 1) % self.train.log_every == 0
+        step = self.progress.step + 1
+        log_now = step % self.train.log_every == 0 or step == self.train.steps
         if log_now:  # waits for the device, so that the seconds are those of finished work
             window = self._read_window()
         seconds = time.perf_counter() - self._started
@@ -181,6 +182,7 @@ class StepLog(keras.callbacks.Callback):
             "tokens": self.progress.tokens,
             "seconds": round(self.progress.seconds, 3),
             "tokens_per_second": round(speed, 1),
+            "memory_mib": round(memory, 1),
         }
         self.journal.write("train", step, values)
         self.journal.scalars("train", step, scalars)

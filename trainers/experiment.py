@@ -105,6 +105,16 @@ def check(experiment: Experiment) -> None:
     type(experiment.model)(**vars(experiment.model))
     type(experiment.objective)(**vars(experiment.objective))
     experiment.train.check()
+    from trainers.objectives.skip_gram import SkipGramConfig
+    from trainers.optimizers import OPTIMIZERS
+    from trainers.schedules import SCHEDULES
+
+    for field, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        if getattr(experiment.train, field) not in choices:
+            raise unknown_name(f"train.{field}", getattr(experiment.train, field), choices)
+    family = models.family_of(experiment.model)
+    if isinstance(experiment.objective, SkipGramConfig) and family != "word2vec":
+        raise UserError(f"The skip-gram objective trains word2vec. Received a model of {family}.")
     limit = getattr(experiment.model, "max_sequence_length", None)
     if limit is not None and experiment.train.sequence_length > limit:
         raise UserError(

@@ -17,7 +17,7 @@ from tflm import models, program
 from tflm.data.store import build_store
 from tflm.data.training_texts import training_texts
 from tflm.errors import UserError
-from tflm.run import RunFolder
+from tflm.run import RunFolder, flush
 from tflm.text import tokenizer as tokenizers
 from trainers import callbacks, objectives, optimizers, precision
 from trainers import experiment as experiments
@@ -28,7 +28,8 @@ from trainers.train_step import TRAINING_MODELS
 
 PROJECTOR_TOKENS = 5_000  # more than that is slow to look at
 
-# What may differ when a run goes on: it changes what is shown or how long, not what is computed in a step.
+# What may differ when a run goes on: what is shown and how long; of these only `steps` changes what a step computes,
+# through the learning rate, and that is said.
 MAY_CHANGE = (
     "steps",
     "log_every",
@@ -140,6 +141,11 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
     source = objective.batches(store.split("train"), model, config)
     evaluate = objective.evaluator(model, config, tokenizer)
     is_language_model = objective.score_name == "bits_per_byte"
+    # A smoothed loss is no -log p, so it has no bits per byte.
+    smoothed = getattr(experiment.objective, "label_smoothing", 0)
+    bits_per_nat = None
+    if is_language_model and not smoothed:
+        bits_per_nat = callbacks.bits_per_nat(store.split("train"))
     journal = Journal(folder, progress.step)
     log = callbacks.StepLog(
         config,
@@ -147,7 +153,7 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
         journal,
         schedule=optimizers.learning_rate(config),
         tokens_per_step=source.batch(0)["token_ids"].size,
-        bits_per_nat=callbacks.bits_per_nat(store.split("train")) if is_language_model else None,
+        bits_per_nat=bits_per_nat,
     )
     validation = callbacks.Validation(
         config,
@@ -161,11 +167,8 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
     if not folder.exists():  # only now: a start that fails before leaves no run behind
         values = experiments.to_dict(experiment)
         folder.write_experiment(values | {"store": {"fingerprint": store.fingerprint}})
-    elif folder.read_experiment()["store"]["fingerprint"] != store.fingerprint:
-        warn(
-            "The text, or the code that reads it, has changed since this run began: it goes on with the text "
-            "as it is now, so it will not end as an undisturbed run would."
-        )
+    else:
+        _note_changes(experiment, folder, store.fingerprint)
     with callbacks.GracefulStop() as stop:
         try:
             # Keras' own tags come last, so that they hold what the others put into the logs.
@@ -249,12 +252,18 @@ def _tokenizer(experiment: Experiment, folder: RunFolder):
     shutil.rmtree(folder.tokenizer_folder, ignore_errors=True)
     config = experiment.tokenizer
     say(f"Training the tokenizer: {config.kind}, up to {config.vocabulary_size:,} tokens.")
-    texts = training_texts(experiment.data, config.sample_bytes, experiment.train.seed)
+    reading = Progress("bytes")
+    texts = training_texts(
+        experiment.data, config.sample_bytes, experiment.train.seed, progress=reading
+    )
     tokenizer = tokenizers.train(config, texts)
+    reading.close()
     # Written beside its place first: half a tokenizer must not be taken for a whole one.
     partial = Path(folder.path / ".tokenizer.partial")
     partial.mkdir(exist_ok=True)
     tokenizer.save(partial)
+    for file in partial.iterdir():
+        flush(file)
     partial.rename(folder.tokenizer_folder)
     return tokenizer
 
@@ -266,14 +275,32 @@ def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
     wanted = experiments.to_dict(experiment)
     if not wanted["model"].get("vocabulary_size"):
         wanted["model"]["vocabulary_size"] = stored["model"].get("vocabulary_size")
+    free = {("train", name) for name in MAY_CHANGE} | {("data", "workers")}
     for room, new in wanted.items():
         old = stored.get(room, {})
         for name in sorted(set(old) | set(new)):
-            if old.get(name) != new.get(name) and not (room == "train" and name in MAY_CHANGE):
+            if old.get(name) != new.get(name) and (room, name) not in free:
                 raise UserError(
                     f"{folder.path} holds a run with {room}.{name}={old.get(name)!r}, but this command asks for "
                     f"{new.get(name)!r}. Give the same setting, or another --run_dir."
                 )
+
+
+def _note_changes(experiment: Experiment, folder: RunFolder, fingerprint: str) -> None:
+    """Warns of what makes a run that goes on end otherwise, and stores the settings it goes on with."""
+    stored = folder.read_experiment()
+    if stored["store"]["fingerprint"] != fingerprint:
+        warn(
+            "The text, or the code that reads it, has changed since this run began: it goes on with the text "
+            "as it is now, so it will not end as an undisturbed run would."
+        )
+    config = experiment.train
+    if stored["train"]["steps"] != config.steps and config.schedule in ("cosine", "linear"):
+        warn(
+            f"train.steps was {stored['train']['steps']:,} and is {config.steps:,}: the learning rate follows the "
+            f"{config.schedule} schedule of the new number from here on."
+        )
+    folder.write_experiment(experiments.to_dict(experiment) | {"store": stored["store"]})
 
 
 def describe(card: dict) -> list[str]:

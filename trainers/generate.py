@@ -51,9 +51,11 @@ _PRECISION = flags.DEFINE_enum(
 
 def read_prompts() -> list[str]:
     """The prompts that the flags name."""
+    if _PROMPT_FILE.value and _PROMPT.value:
+        raise UserError("--prompt and --prompt_file cannot both be given. Leave one of them out.")
     if _PROMPT_FILE.value:
         try:
-            prompts = Path(_PROMPT_FILE.value).read_text(encoding="utf-8").splitlines()
+            prompts = Path(_PROMPT_FILE.value).read_text(encoding="utf-8").split("\n")
         except OSError as error:
             raise UserError(
                 f"Cannot read --prompt_file={_PROMPT_FILE.value}: {error.strerror}."
@@ -65,7 +67,12 @@ def read_prompts() -> list[str]:
         if not prompts:
             raise UserError(f"--prompt_file={_PROMPT_FILE.value} is empty. Give one prompt a line.")
         return prompts
-    return [sys.stdin.read() if prompt == "-" else prompt for prompt in _PROMPT.value or []]
+    try:
+        return [sys.stdin.read() if prompt == "-" else prompt for prompt in _PROMPT.value or []]
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"The prompt on stdin is not UTF-8, first at byte {error.start}."
+        ) from error
 
 
 def main(argv):
@@ -98,7 +105,9 @@ def main(argv):
         raise UserError(
             f"{_RUN_DIR.value} holds word vectors, not a language model: it has nothing to say."
         )
-    longest = max((len(run.tokenizer.encode(prompt)) for prompt in prompts), default=512)
+    longest = max((len(run.tokenizer.encode(prompt)) for prompt in prompts), default=0)
+    if _INTERACTIVE.value:
+        longest = max(longest, 512)
     decoder = Decoder(run.model, longest + 1 + _MAX_TOKENS.value)
     stop = tuple(text.replace("\\n", "\n") for text in _STOP.value)
 

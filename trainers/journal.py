@@ -32,11 +32,11 @@ class Journal:
         if not self._file.exists():
             return
         lines = []
-        for line in self._file.read_text(encoding="utf-8").splitlines():
+        for line in self._file.read_text(encoding="utf-8").split("\n"):
             try:
                 if json.loads(line)["step"] <= step:
                     lines.append(line + "\n")
-            except (ValueError, KeyError):  # the line a killed process did not finish
+            except (ValueError, KeyError, TypeError):  # the line a killed process did not finish
                 continue
         partial = self._file.with_suffix(".partial")
         partial.write_text("".join(lines), encoding="utf-8")
@@ -49,9 +49,7 @@ class Journal:
             for name, value in values.items()
         }
         with open(self._file, "a", encoding="utf-8") as file:
-            file.write(
-                json.dumps({"kind": kind, "step": step, **values}, ensure_ascii=False) + "\n"
-            )
+            file.write(json.dumps({"kind": kind, "step": step, **values}, ensure_ascii=True) + "\n")
 
     def scalars(self, side: str, step: int, values: dict[str, float]) -> None:
         """Scalars on the TensorBoard page; side is train or validation."""

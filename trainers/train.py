@@ -5,6 +5,7 @@ python -m trainers.train --config=gpt_small --config.train.learning_rate=3e-4 --
 """
 
 import dataclasses
+import os
 
 from absl import flags
 from ml_collections import config_flags
@@ -43,6 +44,11 @@ def experiment_from_flags():
     }
     given = {name: value for name, value in shortcuts.items() if value is not None}
     experiment.data = dataclasses.replace(experiment.data, **given)
+    for name in ("corpus", "validation_corpus", "test_corpus"):
+        # The run is evaluated and exported from anywhere, so a path must lead there from anywhere.
+        path = getattr(experiment.data, name)
+        if path and os.path.exists(path):
+            setattr(experiment.data, name, os.path.abspath(path))
     if _PRECISION.value is not None:
         experiment.train.precision = _PRECISION.value
     return experiment

@@ -45,6 +45,8 @@ _passed_on: list[str] = []
 
 
 def main(argv):
+    if len(argv) > 1:
+        raise UserError(f"Unexpected argument {argv[1]!r}. Write every flag as --name=value.")
     if not _CONFIG.value:
         raise UserError("--config is missing. Give a recipe, for example --config=gpt_small.")
     work_dir = Path(_WORK_DIR.value or tempfile.mkdtemp(prefix="tflm_verify_"))
@@ -113,7 +115,7 @@ def _kill_after(process, folder, step: int) -> int:
 def _losses(folder: Path) -> dict[int, float]:
     losses = {}
     try:
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
         return losses
     for line in lines:

@@ -11,7 +11,4 @@ Shapes: B batch, T time.
 TOKEN_IDS = "token_ids"  # (B, T) int32, what the model reads
 LABELS = "labels"  # (B, T) int32, what it must predict at each position
 WEIGHTS = "weights"  # (B, T) float32, sums to 1 over the whole effective batch
-PADDING_MASK = "padding_mask"  # (B, T) bool, False where token_ids is padding
-POSITIONS = "positions"  # (B, T) int32
 RESET = "reset"  # (B,) bool, True where a row's recurrent state must start anew
-SEGMENT_IDS = "segment_ids"  # (B, T) int32

@@ -8,8 +8,8 @@ token has at least T/2 tokens before it (the first window counts whole):
     window 1       . . [5 6]          reads 3 4 5 6 from token 2: predicts 3 4 5 6, counts 5 6
     window 2           . . [7 8]      ...
 
-A model whose state has a fixed size reads the text in lanes, as many as the batch has rows, and carries its state from
-one chunk to the next; each lane begins without a state.
+A model whose state has a fixed size reads the text in lanes, at most as many as the batch has rows, and carries its
+state from one chunk to the next; each lane begins without a state, so a lane is at least LANE_CHUNKS chunks long.
 
 Shapes: B batch, T time, N tokens of the text, V vocabulary.
 """
@@ -18,6 +18,8 @@ import numpy as np
 from keras import ops
 
 from tflm.backend import compiled
+
+LANE_CHUNKS = 16
 
 
 def negative_log_likelihood(logits, labels):
@@ -104,7 +106,7 @@ class RollingScorer:
     def _lane_batches(self, tokens):
         length = self.sequence_length
         num_labels = len(tokens) - 1
-        batch = min(self.batch_size, num_labels)
+        batch = max(1, min(self.batch_size, num_labels // (LANE_CHUNKS * length)))
         lane_length = -(-num_labels // batch)
         num_batches = -(-lane_length // length)
 

@@ -15,7 +15,8 @@ from keras import ops
 from tflm.config import check_ranges
 from tflm.errors import UserError, unknown_name
 from tflm.layers.dropout import Dropout
-from tflm.layers.normalization import normalization
+from tflm.layers.feed_forward import ACTIVATIONS
+from tflm.layers.normalization import NORMALIZATIONS, normalization
 from tflm.layers.transformer_block import TransformerBlock
 
 POSITIONS = ("learned", "rotary")
@@ -60,8 +61,13 @@ class GPTConfig:
                 "`num_key_value_heads` must divide `num_heads`. Received: "
                 f"num_key_value_heads={self.num_key_value_heads}, num_heads={self.num_heads}."
             )
-        if self.positions not in POSITIONS:
-            raise unknown_name("positions", self.positions, POSITIONS)
+        for field, choices in (
+            ("positions", POSITIONS),
+            ("normalization", NORMALIZATIONS),
+            ("activation", ACTIVATIONS),
+        ):
+            if getattr(self, field) not in choices:
+                raise unknown_name(f"model.{field}", getattr(self, field), choices)
         if self.positions == "rotary" and (self.hidden_dim // self.num_heads) % 2:
             raise UserError(
                 "Rotary positions need heads of even width. "

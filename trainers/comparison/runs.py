@@ -72,7 +72,7 @@ def read_metrics(file: Path) -> dict[str, list[dict]]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return lines
-    for line in text.splitlines():
+    for line in text.split("\n"):
         try:
             values = json.loads(line)
             lines.setdefault(values["kind"], []).append(values)
@@ -111,6 +111,15 @@ class ComparedRun:
             return f"{folder.name} {state['checksums'][MODEL_FILE]}"
         except (OSError, ValueError, KeyError, TypeError):
             return folder.name  # damaged: loading will fall back to another one, and say so
+
+    def _is_finished(self) -> bool:
+        """Whether the training came to its end, all steps or early stopping."""
+        newest = sorted(self.folder.checkpoints.glob("step_*"))[-1]
+        try:
+            state = json.loads((newest / STATE_FILE).read_text(encoding="utf-8"))
+            return bool(state["progress"]["finished"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def open_store(self, split: str, progress) -> None:
         from tflm.data.corpora import DataConfig
@@ -169,7 +178,7 @@ class ComparedRun:
             unranked=self._why_unranked(score),
             seconds=last.get("seconds", 0.0),
             tokens=last.get("tokens", 0),
-            finished=last.get("step", 0) >= self.experiment["train"]["steps"],
+            finished=self._is_finished(),
             training=metrics["train"],
             validation=metrics["validation"],
             card=self.store.card,
@@ -181,7 +190,7 @@ class ComparedRun:
     def _score(self, split: str, progress) -> dict:
         train = self.experiment["train"]
         key = {"split": split, "store": self.store.fingerprint}
-        key |= {name: train[name] for name in ("sequence_length", "batch_size")}
+        key |= {name: train[name] for name in ("sequence_length", "batch_size", "accumulation")}
         return self._result("score", key, lambda: self._compute_score(split, progress))
 
     def _compute_score(self, split: str, progress) -> dict:

@@ -67,7 +67,10 @@ class CausalObjective:
         from tflm.metrics.rolling import RollingScorer
 
         scorer = RollingScorer(
-            model, train.sequence_length, train.batch_size, not_predicted=tokenizer.bos_id
+            model,
+            train.sequence_length,
+            train.batch_size // train.accumulation,  # what is known to fit into the memory
+            not_predicted=tokenizer.bos_id,
         )
 
         def evaluate(split, max_tokens: int = 0, progress=None) -> dict:

@@ -92,9 +92,10 @@ class SkipGramPairs:
                 f"The {split.name} text has {len(self.tokens)} tokens, fewer than one window of "
                 f"{2 * model_config.window + 2}. Give more text or a smaller `model.window`."
             )
+        self.split = split
         self.window, self.batch_size, self.seed = model_config.window, batch_size, seed
         self.negatives = config.negatives
-        counts = _counts(self.tokens, model_config.vocabulary_size)
+        counts = _counts(split, model_config.vocabulary_size)
         counts[:NUM_SPECIAL_IDS] = 0
         weights = counts**config.power
         self.cumulative = np.cumsum(weights) / weights.sum()
@@ -130,6 +131,7 @@ class SkipGramPairs:
         kept = (random.random(size) < self.keep[centers]) & (
             random.random(size) < self.keep[contexts]
         )
+        self.split.release_pages()
         used = inside & ~crosses & kept
         negatives = np.searchsorted(self.cumulative, random.random((size, self.negatives)))
         return {
@@ -139,9 +141,11 @@ class SkipGramPairs:
         }
 
 
-def _counts(tokens, vocabulary_size: int) -> np.ndarray:
+def _counts(split, vocabulary_size: int) -> np.ndarray:
     """How often each token occurs, read block by block so that the memory does not grow with the text."""
     counts = np.zeros(vocabulary_size, "int64")
-    for first in range(0, len(tokens), 1 << 20):
-        counts += np.bincount(tokens[first : first + (1 << 20)], minlength=vocabulary_size)
+    for first in range(0, len(split.tokens), 1 << 20):
+        block = split.tokens[first : first + (1 << 20)]
+        counts += np.bincount(block, minlength=vocabulary_size)
+        split.release_pages()
     return counts.astype("float64")

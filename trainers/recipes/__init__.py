@@ -69,6 +69,8 @@ def resolve_flags(argv: list[str]) -> list[str]:
     resolved, name = [], None
     arguments = iter(argv)
     for argument in arguments:
+        if argument.startswith(FLAG[1:]):  # absl takes one dash, too
+            argument = f"-{argument}"
         if argument == FLAG:
             argument = f"{FLAG}={next(arguments, '')}"
         if argument.startswith(f"{FLAG}="):
