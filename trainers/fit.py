@@ -165,10 +165,9 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
         score_name=objective.score_name,
     )
     if not folder.exists():  # only now: a start that fails before leaves no run behind
-        values = experiments.to_dict(experiment)
-        folder.write_experiment(values | {"store": {"fingerprint": store.fingerprint}})
+        folder.write_experiment(experiments.to_dict(experiment))
     else:
-        _note_changes(experiment, folder, store.fingerprint)
+        _note_changes(experiment, folder)
     with callbacks.GracefulStop() as stop:
         try:
             # Keras' own tags come last, so that they hold what the others put into the logs.
@@ -286,21 +285,15 @@ def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
                 )
 
 
-def _note_changes(experiment: Experiment, folder: RunFolder, fingerprint: str) -> None:
-    """Warns of what makes a run that goes on end otherwise, and stores the settings it goes on with."""
-    stored = folder.read_experiment()
-    if stored["store"]["fingerprint"] != fingerprint:
+def _note_changes(experiment: Experiment, folder: RunFolder) -> None:
+    """Stores the settings that a run goes on with, and warns where they make it end otherwise."""
+    config, before = experiment.train, folder.read_experiment()["train"]["steps"]
+    if before != config.steps and config.schedule in ("cosine", "linear"):
         warn(
-            "The text, or the code that reads it, has changed since this run began: it goes on with the text "
-            "as it is now, so it will not end as an undisturbed run would."
+            f"train.steps was {before:,} and is {config.steps:,}: from here on the learning rate follows the "
+            f"{config.schedule} schedule of the new number."
         )
-    config = experiment.train
-    if stored["train"]["steps"] != config.steps and config.schedule in ("cosine", "linear"):
-        warn(
-            f"train.steps was {stored['train']['steps']:,} and is {config.steps:,}: the learning rate follows the "
-            f"{config.schedule} schedule of the new number from here on."
-        )
-    folder.write_experiment(experiments.to_dict(experiment) | {"store": stored["store"]})
+    folder.write_experiment(experiments.to_dict(experiment))
 
 
 def describe(card: dict) -> list[str]:

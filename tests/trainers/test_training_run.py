@@ -316,12 +316,20 @@ def test_a_tokenizer_of_a_start_that_failed_is_not_taken_over(corpus, tmp_path):
     assert run.load(tmp_path).tokenizer.kind == "byte"
 
 
+def test_more_steps_are_said_and_stored(corpus, tmp_path, capsys):
+    train_small(corpus, tmp_path, steps=2, eval_every=2)
+    assert capsys.readouterr().err == ""
+    train_small(corpus, tmp_path, steps=3, eval_every=2)
+    assert "train.steps was 2 and is 3: from here on the learning rate" in capsys.readouterr().err
+    assert RunFolder(tmp_path).read_experiment()["train"]["steps"] == 3
+
+
 def test_a_text_that_changed_is_said(corpus, tmp_path, capsys):
     text = tmp_path / "text.txt"
     shutil.copy(corpus, text)
     train_small(text, tmp_path / "run", steps=2, eval_every=2)
     train_small(text, tmp_path / "run", steps=3, eval_every=2)
-    assert capsys.readouterr().err == ""
+    assert "The tokens" not in capsys.readouterr().err
     text.write_text(text.read_text(encoding="utf-8").replace("sea", "sky"), encoding="utf-8")
     train_small(text, tmp_path / "run", steps=4, eval_every=2)
     assert "warning: The tokens are not those of the steps so far" in capsys.readouterr().err

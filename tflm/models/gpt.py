@@ -67,7 +67,7 @@ class GPTConfig:
             ("activation", ACTIVATIONS),
         ):
             if getattr(self, field) not in choices:
-                raise unknown_name(f"model.{field}", getattr(self, field), choices)
+                raise unknown_name(field, getattr(self, field), choices)
         if self.positions == "rotary" and (self.hidden_dim // self.num_heads) % 2:
             raise UserError(
                 "Rotary positions need heads of even width. "
