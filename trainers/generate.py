@@ -55,7 +55,7 @@ def read_prompts() -> list[str]:
         raise UserError("--prompt and --prompt_file cannot both be given. Leave one of them out.")
     if _PROMPT_FILE.value:
         try:
-            prompts = Path(_PROMPT_FILE.value).read_text(encoding="utf-8").split("\n")
+            text = Path(_PROMPT_FILE.value).read_text(encoding="utf-8")
         except OSError as error:
             raise UserError(
                 f"Cannot read --prompt_file={_PROMPT_FILE.value}: {error.strerror}."
@@ -64,9 +64,10 @@ def read_prompts() -> list[str]:
             raise UserError(
                 f"--prompt_file={_PROMPT_FILE.value} is not UTF-8, first at byte {error.start}."
             ) from error
-        if not prompts:
+        if not text.strip():
             raise UserError(f"--prompt_file={_PROMPT_FILE.value} is empty. Give one prompt a line.")
-        return prompts
+        # Not splitlines(): a prompt may hold U+2028 and its like.
+        return text.removesuffix("\n").split("\n")
     try:
         return [sys.stdin.read() if prompt == "-" else prompt for prompt in _PROMPT.value or []]
     except UnicodeDecodeError as error:

@@ -1,6 +1,6 @@
 """One run of a comparison: its numbers, most of them computed once and then kept in the run folder.
 
-A model is loaded only where something has to be computed that `result_cache.py` does not have.
+A model is loaded only where something has to be computed that `cache.py` does not have.
 """
 
 import dataclasses
