@@ -1,31 +1,64 @@
-"""The numbers of one run over a whole text."""
+"""The numbers of one run over a whole text, and of its word vectors."""
 
 import json
 import math
 
 from trainers.comparison.report import numbers
 from trainers.comparison.runs import LANGUAGE_MODELS
-from trainers.evaluation import held_out, nearest_words, run_samples
+from trainers.evaluation import held_out, nearest_words, run_samples, word_tables, word_vectors
 from trainers.terminal import Progress, warn
 
 NUM_WORDS, NUM_NEIGHBOURS = 8, 8
 
 
-def evaluate(run_dir, split: str = "validation", file: str | None = None) -> dict:
-    """The numbers of a run over a whole text.
+def evaluate(
+    run_dir,
+    split: str | None = "validation",
+    file: str | None = None,
+    tasks: word_vectors.WordTasks | None = None,
+) -> dict:
+    """The numbers of a run over a whole text, and of its word vectors.
 
     Args:
         run_dir: the run folder.
-        split: train, validation or test.
+        split: train, validation or test; None, without a file, for no text.
         file: a text file or folder to score instead.
+        tasks: what to measure of the word vectors.
 
     Returns:
-        What the objective measures, and: run_dir, step, text, documents. A language model has the numbers of
-        LanguageModelScore.to_dict(); word vectors have their loss and `nearest_words`.
+        run_dir, step. Of a text: what the objective measures, and text, documents; a language model has the numbers of
+        LanguageModelScore.to_dict(), word vectors have their loss and `nearest_words`. With tasks: `word_vectors`, see
+        `word_vectors.evaluate`.
     """
     from tflm import run as runs
 
     run = runs.load(run_dir, say=warn)
+    result = {"run_dir": str(run_dir), "step": run.step}
+    if file is not None or split is not None:
+        result |= _score_text(run, split, file)
+    if tasks is not None:
+        from tflm.vectors.of_run import of_run
+
+        result["word_vectors"] = _score_words(of_run(run), tasks, run)
+    return result
+
+
+def evaluate_vectors(path: str, tasks: word_vectors.WordTasks) -> dict:
+    """The numbers of the word vectors in a file: `vectors`, the path, and `word_vectors`."""
+    from tflm import vectors
+
+    return {"vectors": str(path), "word_vectors": _score_words(vectors.read(path), tasks)}
+
+
+def _score_words(vectors, tasks, run=None) -> dict:
+    progress = Progress("questions")
+    try:
+        return word_vectors.evaluate(vectors, tasks, run, progress)
+    finally:
+        progress.close()
+
+
+def _score_text(run, split: str | None, file: str | None) -> dict:
     tokenize, batches = Progress("characters" if file else "bytes"), Progress("batches")
     try:
         store = None
@@ -39,13 +72,7 @@ def evaluate(run_dir, split: str = "validation", file: str | None = None) -> dic
     finally:
         tokenize.close()
         batches.close()
-    result = {
-        "run_dir": str(run_dir),
-        "step": run.step,
-        "text": file or split,
-        "documents": text.num_documents,
-        **measured,
-    }
+    result = {"text": file or split, "documents": text.num_documents, **measured}
     if run.experiment["objective"]["kind"] not in LANGUAGE_MODELS:
         result["nearest_words"] = _nearest(run, store.split("train") if store else text)
     return result
@@ -61,9 +88,19 @@ def _nearest(run, split) -> dict:
 
 
 def lines_of(result: dict) -> list[str]:
-    """The result as lines of a terminal."""
-    rows = {"run": f"{result['run_dir']}, step {result['step']:,}", "text": result["text"]}
-    rows["documents"] = f"{result['documents']:,}"
+    """The result as lines of a terminal, without the word vectors' (see `word_tables`)."""
+    if "vectors" in result:
+        rows = {"vectors": result["vectors"]}
+    else:
+        rows = {"run": f"{result['run_dir']}, step {result['step']:,}"}
+    if "text" in result:
+        rows |= _rows_of_text(result)
+    lines = [word_tables.line(name, value) for name, value in rows.items()]
+    return lines + word_tables.neighbour_lines(result.get("nearest_words", {}))
+
+
+def _rows_of_text(result: dict) -> dict:
+    rows = {"text": result["text"], "documents": f"{result['documents']:,}"}
     if "bits_per_byte" in result:
         rows["bytes"] = f"{result['num_bytes']:,}"
         rows["tokens predicted"] = f"{result['num_tokens']:,}"
@@ -73,17 +110,17 @@ def lines_of(result: dict) -> list[str]:
         rows["<unk>"] = numbers.share(result["unknown_share"])
     else:
         rows["loss"] = f"{result['loss']:.4f}"
-    lines = [f"{name + ':':<22}{value}" for name, value in rows.items()]
-    for word, neighbours in result.get("nearest_words", {}).items():
-        found = ", ".join(f"{other} {cosine:.2f}" for other, cosine in neighbours)
-        lines.append(f"{word + ':':<22}{found}")
-    return lines
+    return rows
 
 
 def json_of(result: dict) -> str:
     """The result as JSON; a number that is not finite is null."""
-    clean = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in result.items()
-    }
-    return json.dumps(clean, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(_finite(result), indent=2, ensure_ascii=False) + "\n"
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
