@@ -20,6 +20,7 @@ ALLOWED = {
     "tflm.data": ("tflm.data", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.layers": ("tflm.layers", "tflm.errors", "tflm.config"),
     "tflm.models": ("tflm.models", "tflm.layers", "tflm.errors", "tflm.config"),
+    "tflm.models.fasttext": ("tflm.models", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.generation": ("tflm.generation", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.metrics": ("tflm.metrics", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.run": ("tflm.models", "tflm.data", "tflm.text", "tflm.errors", "tflm.config"),

@@ -1,4 +1,4 @@
-"""Compiling a function of a model on whichever backend Keras runs."""
+"""What Keras has no name for on every backend: compiling a function of a model, adding to some rows of a table."""
 
 import keras
 
@@ -32,3 +32,18 @@ def compiled(model, function):
 
         return lambda *arguments: pure([variable.value for variable in variables], *arguments)
     return function
+
+
+def add_rows(table, ids, rows):
+    """`table` with `rows` added at `ids`; rows of one id add up.
+
+    Inside a compiled loop whose state the table is, this happens in place: its cost is that of the rows.
+
+    Args:
+        table: (V, D). ids: (N,) int32. rows: (N, D).
+    """
+    if keras.backend.backend() == "jax":
+        return table.at[ids].add(rows)
+    import tensorflow as tf
+
+    return tf.tensor_scatter_nd_add(table, ids[:, None], rows)

@@ -322,10 +322,12 @@ def load(
         raise UserError(f"{run_dir} has no checkpoint yet. Train it first.")
     model = models.build(config, precision=precision)
     assign_arrays(model.variables, checkpoint.model, f"{run_dir}, step {checkpoint.step},")
+    tokenizer = tokenizers.load(folder.tokenizer_folder)
+    models.read_vocabulary(model, tokenizer)
     return Run(
         run_dir=Path(run_dir),
         model=model,
-        tokenizer=tokenizers.load(folder.tokenizer_folder),
+        tokenizer=tokenizer,
         experiment=experiment,
         step=checkpoint.step,
         state=checkpoint.state,

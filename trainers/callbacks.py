@@ -64,7 +64,7 @@ class TrainingState:
             self.training.jax_state_sync()
 
     def _training_variables(self) -> list:
-        return [*self.training.optimizer.variables, *self.training.carry_variables]
+        return [*self.training.optimizer.variables, *self.training.own_variables]
 
     @contextlib.contextmanager
     def averaged(self):
@@ -125,6 +125,7 @@ class StepLog(keras.callbacks.Callback):
         self._timed_steps, self._timed_seconds = 0, 0.0
         self._started = 0.0
         self._is_first = True
+        self._has_gradient = True
         self._process = psutil.Process()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -134,7 +135,9 @@ class StepLog(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        self._window.append((logs["loss"], logs["grad_norm"]))
+        # An objective that updates rows has no gradient of the whole model.
+        self._window.append((logs["loss"], logs.get("grad_norm", 0.0)))
+        self._has_gradient = "grad_norm" in logs
         step = self.progress.step + 1
         log_now = step % self.train.log_every == 0 or step == self.train.steps
         if log_now:  # waits for the device, so that the seconds are those of finished work
@@ -168,8 +171,10 @@ class StepLog(keras.callbacks.Callback):
         grad_norm = grad_norm.mean() if len(grad_norm) else 0.0  # no update was made
         speed = self._timed_steps * self.tokens_per_step / max(self._timed_seconds, 1e-9)
         rate = float(self.schedule(step - 1))
-        values = {"loss": loss, "grad_norm": grad_norm}
-        scalars = {"train/loss": loss, "train/grad_norm": grad_norm, "train/learning_rate": rate}
+        values = {"loss": loss}
+        scalars = {"train/loss": loss, "train/learning_rate": rate}
+        if self._has_gradient:
+            values["grad_norm"] = scalars["train/grad_norm"] = grad_norm
         note = f"loss {loss:.3f}"
         if self.bits_per_nat is not None:
             values["bits_per_byte"] = loss * self.bits_per_nat

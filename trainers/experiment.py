@@ -18,6 +18,7 @@ class TrainConfig:
 
     Attributes:
         steps: updates of the weights.
+        epochs: passes over the training text; what is given here decides `steps`. 0: `steps` decides.
         batch_size: sequences in one update, over all micro-batches.
         accumulation: micro-batches in one update; must divide batch_size.
         sequence_length: tokens the model reads in one sequence.
@@ -38,6 +39,7 @@ class TrainConfig:
     """
 
     steps: int = 1000
+    epochs: float = 0.0
     batch_size: int = 32
     accumulation: int = 1
     sequence_length: int = 128
@@ -66,7 +68,13 @@ class TrainConfig:
         """Raises UserError for values that cannot be. Called after the flags have been read."""
         at_least_one = ("steps", "batch_size", "accumulation", "sequence_length", "eval_every")
         at_least_one += ("log_every", "keep_checkpoints")
-        not_negative = ("warmup_steps", "final_learning_rate", "weight_decay", "clip_norm")
+        not_negative = (
+            "epochs",
+            "warmup_steps",
+            "final_learning_rate",
+            "weight_decay",
+            "clip_norm",
+        )
         not_negative += ("eval_tokens", "early_stopping", "sample_tokens")
         configs.check_ranges(
             self,
@@ -105,16 +113,15 @@ def check(experiment: Experiment) -> None:
     type(experiment.model)(**vars(experiment.model))
     type(experiment.objective)(**vars(experiment.objective))
     experiment.train.check()
-    from trainers.objectives.skip_gram import SkipGramConfig
     from trainers.optimizers import OPTIMIZERS
     from trainers.schedules import SCHEDULES
 
     for field, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         if getattr(experiment.train, field) not in choices:
             raise unknown_name(f"train.{field}", getattr(experiment.train, field), choices)
-    family = models.family_of(experiment.model)
-    if isinstance(experiment.objective, SkipGramConfig) and family != "word2vec":
-        raise UserError(f"The skip-gram objective trains word2vec. Received a model of {family}.")
+    objectives.check_fits(
+        experiment.objective, models.family_of(experiment.model), experiment.train
+    )
     limit = getattr(experiment.model, "max_sequence_length", None)
     if limit is not None and experiment.train.sequence_length > limit:
         raise UserError(

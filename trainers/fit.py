@@ -1,11 +1,13 @@
 """From an experiment to a trained run folder.
 
-The order matters, and is this: lock the folder, read what is there, tokenizer, token store, model, optimizer, the
-checkpoint over all of them, the data from that step on, then Keras' `fit` in slices that end where validation is due.
+The order matters, and is this: lock the folder, read what is there, tokenizer, token store, model, batches (which say
+how many steps an epoch has), optimizer, the checkpoint over all of them, the data from that step on, then Keras' `fit`
+in slices that end where validation is due.
 """
 
 import contextlib
 import dataclasses
+import math
 import shutil
 from pathlib import Path
 
@@ -32,6 +34,7 @@ PROJECTOR_TOKENS = 5_000  # more than that is slow to look at
 # through the learning rate, and that is said.
 MAY_CHANGE = (
     "steps",
+    "epochs",
     "log_every",
     "keep_checkpoints",
     "early_stopping",
@@ -102,9 +105,14 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     tokenize.close()
     for line in describe(store.card):
         say(line)
-    policy = precision.resolve(config.precision)
-    model = models.build(experiment.model, config.seed, policy)
     objective = objectives.build(experiment.objective)
+    policy = precision.of(objective, config.precision)
+    model = models.build(experiment.model, config.seed, policy)
+    models.read_vocabulary(model, tokenizer)
+    source = objective.batches(store.split("train"), model, config)
+    if config.epochs:
+        config.steps = math.ceil(config.epochs * source.steps_per_epoch)
+        say(f"{config.epochs:g} epochs are {config.steps:,} steps.")
     backend = keras.backend.backend()
     training = TRAINING_MODELS[backend](model, objective, config.batch_size, config.accumulation)
     optimizer = optimizers.build(config, model.trainable_variables, policy)
@@ -131,14 +139,13 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     if progress.finished:
         say(f"The training is finished, at step {progress.step:,}. Nothing to do.")
         return Result(progress, checkpoint.state["metrics"], None)
-    return _fit(experiment, folder, state, store, tokenizer, objective)
+    return _fit(experiment, folder, state, store, tokenizer, objective, source)
 
 
-def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
+def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Result:
     config, training, progress = experiment.train, state.training, state.progress
     model = training.model
     held_out = store.split("validation")
-    source = objective.batches(store.split("train"), model, config)
     evaluate = objective.evaluator(model, config, tokenizer)
     is_language_model = objective.score_name == "bits_per_byte"
     # A smoothed loss is no -log p, so it has no bits per byte.
@@ -152,7 +159,7 @@ def _fit(experiment, folder, state, store, tokenizer, objective) -> Result:
         progress,
         journal,
         schedule=optimizers.learning_rate(config),
-        tokens_per_step=source.batch(0)["token_ids"].size,
+        tokens_per_step=source.tokens_per_step,
         bits_per_nat=bits_per_nat,
     )
     validation = callbacks.Validation(

@@ -2,6 +2,13 @@
 
 import keras
 
+from trainers.train_step import updates_rows
+
+
+def of(objective, precision: str) -> str:
+    """The policy that an objective is trained with: rows of tables are updated in float32 everywhere."""
+    return "float32" if updates_rows(objective) else resolve(precision)
+
 
 def resolve(precision: str) -> str:
     """A Keras dtype policy: float32 on a CPU; on a GPU bfloat16 where the card computes it, else float16."""

@@ -1,7 +1,11 @@
-"""One update of the weights: all micro-batches of a batch, then the optimizer once.
+"""One step of training, on each backend.
 
-Weights in the batch sum to 1 over the whole batch and losses are sums, so the gradients of the micro-batches are added
-and the result is exactly that of one large batch, whatever the share of padding in each.
+An objective with a `loss` is differentiated: all micro-batches of a batch, then the optimizer once. Weights in the
+batch sum to 1 over the whole batch and losses are sums, so the gradients of the micro-batches are added and the result
+is exactly that of one large batch, whatever the share of padding in each.
+
+An objective with an `update` changes some rows of large tables itself, where a gradient of the whole table would cost
+a thousand times the work; see `trainers.objectives`.
 """
 
 import keras
@@ -26,7 +30,9 @@ class TrainingModel(keras.Model):
         # What one step hands to the next, a set for each micro-batch: its rows are the same lanes every time.
         self.carries = []
         for i in range(accumulation):
-            initial = objective.initial_carry(model, self.micro_batch_size)
+            initial = {}
+            if not updates_rows(objective):
+                initial = objective.initial_carry(model, self.micro_batch_size)
             self.carries.append(
                 {
                     name: self.add_weight(
@@ -39,11 +45,23 @@ class TrainingModel(keras.Model):
                     for name, value in initial.items()
                 }
             )
+        # What an objective that updates rows keeps beside the tables.
+        self.slots = {
+            name: self.add_weight(
+                shape=value.shape,
+                initializer=lambda shape, dtype, value=value: ops.convert_to_tensor(value, dtype),
+                trainable=False,
+                name=f"slot_{name}",
+            )
+            for name, value in (objective.slots(model) if updates_rows(objective) else {}).items()
+        }
         self.built = True
 
     @property
-    def carry_variables(self) -> list:
-        return [variable for carry in self.carries for variable in carry.values()]
+    def own_variables(self) -> list:
+        """What belongs to the training and neither to the model nor to the optimizer."""
+        carried = [variable for carry in self.carries for variable in carry.values()]
+        return [*carried, *self.slots.values()]
 
     def _micro_batch(self, batch: dict, i: int) -> dict:
         first = i * self.micro_batch_size
@@ -59,6 +77,23 @@ class TrainingModel(keras.Model):
             self.carries[i][name].assign(ops.stop_gradient(value))
         return loss
 
+    def _update_rows(self, batch: dict) -> dict:
+        """The step of an objective that updates rows; the optimizer only knows the learning rate and the step."""
+        tables = self.model.tables()
+        rate = ops.convert_to_tensor(self.optimizer.learning_rate)
+        loss, values, slots = self.objective.update(
+            {name: ops.convert_to_tensor(variable) for name, variable in tables.items()},
+            {name: ops.convert_to_tensor(variable) for name, variable in self.slots.items()},
+            batch,
+            rate,
+        )
+        for name, variable in tables.items():
+            variable.assign(values[name])
+        for name, variable in self.slots.items():
+            variable.assign(slots[name])
+        self.optimizer.iterations.assign_add(1)
+        return {"loss": loss}
+
     def _scale(self):
         """What the loss is multiplied by before differentiating: 1 but for mixed_float16."""
         return self.optimizer.scale_loss(ops.ones((), "float32"))
@@ -69,6 +104,8 @@ class TensorFlowTrainingModel(TrainingModel):
         import tensorflow as tf
 
         batch = keras.utils.unpack_x_y_sample_weight(data)[0]
+        if updates_rows(self.objective):
+            return self._update_rows(batch)
         variables = self.model.trainable_variables
         values = [variable.value for variable in variables]
         scale = self._scale()
@@ -91,6 +128,8 @@ class JaxTrainingModel(TrainingModel):
         import jax
 
         batch = keras.utils.unpack_x_y_sample_weight(data)[0]
+        if updates_rows(self.objective):
+            return self._stateless_update_rows(state, batch)
         trainable, non_trainable, optimizer_variables, metrics_variables = state
         with keras.StatelessScope(
             state_mapping=list(zip(self.optimizer.variables, optimizer_variables, strict=True))
@@ -117,8 +156,27 @@ class JaxTrainingModel(TrainingModel):
         logs = {"loss": total, "grad_norm": _global_norm(gradients) / scale}
         return logs, (trainable, non_trainable, optimizer_variables, metrics_variables)
 
+    def _stateless_update_rows(self, state, batch):
+        groups = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+        mapping = []
+        for group, values in zip(groups, state, strict=True):
+            mapping += zip(group, values, strict=True)
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            logs = self._update_rows(batch)
+        return logs, tuple([scope.get_current_value(v) for v in group] for group in groups)
+
 
 TRAINING_MODELS = {"tensorflow": TensorFlowTrainingModel, "jax": JaxTrainingModel}
+
+
+def updates_rows(objective) -> bool:
+    """Whether the objective updates rows of tables itself instead of giving a loss to differentiate."""
+    return hasattr(objective, "update")
 
 
 def _add(total, more):

@@ -28,6 +28,7 @@ class ShuffledWindows:
     Attributes:
         num_windows: windows in an epoch.
         steps_per_epoch: float, `num_windows / batch_size`; a batch may straddle two epochs.
+        tokens_per_step: B * T.
     """
 
     def __init__(self, split: TokenSplit, sequence_length: int, batch_size: int, seed: int):
@@ -48,9 +49,14 @@ class ShuffledWindows:
         self._seed = seed
         self.num_windows = len(split.tokens) // sequence_length
         self.steps_per_epoch = self.num_windows / batch_size
+        self.tokens_per_step = batch_size * sequence_length
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of `step` (from 0): token_ids, labels (B, T) int32, weights (B, T) float32."""
+        return _batch_at(self._split, self.starts(step), self._sequence_length)
+
+    def starts(self, step: int) -> np.ndarray:
+        """Where in the split the windows of the batch begin: (B,) int64; a window may run over the end of the ring."""
         counter = step * self._batch_size + np.arange(self._batch_size, dtype=np.int64)
         epochs, places = np.divmod(counter, self.num_windows)
         starts = np.empty(self._batch_size, dtype=np.int64)
@@ -61,7 +67,7 @@ class ShuffledWindows:
             starts[rows] = windows * self._sequence_length + _phase(
                 self._split, self._seed, int(epoch)
             )
-        return _batch_at(self._split, starts, self._sequence_length)
+        return starts
 
 
 class ContiguousLanes:
@@ -76,6 +82,7 @@ class ContiguousLanes:
     Attributes:
         num_windows: windows in an epoch.
         steps_per_epoch: float with a whole value, `num_windows / batch_size`.
+        tokens_per_step: B * T.
     """
 
     def __init__(self, split: TokenSplit, sequence_length: int, batch_size: int, seed: int):
@@ -88,6 +95,7 @@ class ContiguousLanes:
         self._steps = len(split.tokens) // (batch_size * sequence_length)
         self.num_windows = self._steps * batch_size
         self.steps_per_epoch = float(self._steps)
+        self.tokens_per_step = batch_size * sequence_length
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """As `ShuffledWindows.batch`, and `reset`, (B,) bool."""

@@ -7,6 +7,7 @@ from tflm.errors import unknown_name
 # family -> (module, config dataclass, model); imported only when asked for.
 FAMILIES = {
     "word2vec": ("tflm.models.word2vec", "Word2VecConfig", "Word2Vec"),
+    "fasttext": ("tflm.models.fasttext", "FastTextConfig", "FastText"),
     "rnn": ("tflm.models.rnn", "RNNConfig", "RNN"),
     "gpt": ("tflm.models.gpt", "GPTConfig", "GPT"),
 }
@@ -51,3 +52,13 @@ def build(config, seed: int = 0, precision: str = "float32"):
         keras.config.set_dtype_policy(before)
     initialize(model, seed)
     return model
+
+
+def read_vocabulary(model, tokenizer) -> None:
+    """Lets a model that looks into its words (FastText) see them; called once, after it is built.
+
+    Args:
+        tokenizer: a tflm.text tokenizer.
+    """
+    if hasattr(model, "read_vocabulary"):
+        model.read_vocabulary([tokenizer.piece(i) for i in range(tokenizer.vocabulary_size)])

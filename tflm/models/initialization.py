@@ -17,6 +17,8 @@ def initialize(model, seed: int) -> None:
     Embeddings and kernels are normal with deviation 0.02, the input kernels of recurrent layers with 1/sqrt(fan in);
     projections back into the residual stream are scaled by 1/sqrt(2 * num_layers) (GPT-2); recurrent kernels
     are orthogonal; the forget gate of an LSTM starts open (Jozefowicz et al. 2015); gains are 1, biases 0.
+
+    A model may say otherwise in `initializers`: the last part of a variable's path -> f(random, shape) -> array.
     """
     for variable in model.variables:
         variable.assign(_initial_value(model, variable, seed))
@@ -32,6 +34,9 @@ def _initial_value(model, variable, seed: int) -> np.ndarray:
     path, shape = variable.path, tuple(variable.shape)
     name = path.rsplit("/", 1)[-1]
     random = generator(seed, path)
+    own = getattr(model, "initializers", {})
+    if name in own:
+        return own[name](random, shape).astype("float32")
     if "seed_generator" in path:
         return random.integers(0, 2**31, shape).astype("uint32")
     if name in ("gamma", "scale"):
@@ -56,3 +61,12 @@ def _initial_value(model, variable, seed: int) -> np.ndarray:
 def _orthogonal(random: np.random.Generator, size: int) -> np.ndarray:
     q, r = np.linalg.qr(random.normal(size=(size, size)))
     return (q * np.sign(np.diag(r))).astype("float32")
+
+
+def small_uniform(random: np.random.Generator, shape) -> np.ndarray:
+    """Uniform in +-0.5/D, as word2vec.c begins the table of input vectors (V, D)."""
+    return (random.random(shape, dtype="float32") - 0.5) / shape[-1]
+
+
+def zeros(random: np.random.Generator, shape) -> np.ndarray:
+    return np.zeros(shape, "float32")

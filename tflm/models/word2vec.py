@@ -1,13 +1,16 @@
-"""Word2Vec: two tables of vectors, trained as skip-gram or as a causal bag of words.
+"""Word2Vec: two tables of vectors, trained as skip-gram, as a bag of words (CBOW) or as a causal bag of words.
 
 Mikolov et al. 2013a, "Efficient Estimation of Word Representations in Vector Space" (CBOW, skip-gram);
-Mikolov et al. 2013b, "Distributed Representations of Words and Phrases" (negative sampling, equation 4).
+Mikolov et al. 2013b, "Distributed Representations of Words and Phrases" (negative sampling, equation 4): with the input
+vector v of a word, the output vector u of a word near it and those u_k of K words that were drawn,
+
+    loss = -log sigmoid(u v) - sum_k log sigmoid(-u_k v)
 
 As a language model it is a CBOW that looks only back: the average of the input vectors of the last `window` tokens
 predicts the next one through a full softmax. The same tables, behind the same interface as `rnn` and `gpt`, make the
 comparison on one scale possible.
 
-Shapes: B batch, T time, D hidden, V vocabulary, W window, N negatives.
+Shapes: B batch, T time, D hidden, V vocabulary, W window.
 """
 
 import dataclasses
@@ -16,6 +19,7 @@ import keras
 from keras import ops
 
 from tflm.config import check_ranges
+from tflm.models.initialization import small_uniform, zeros
 
 
 @dataclasses.dataclass
@@ -38,6 +42,8 @@ class Word2Vec(keras.Model):
     residual_projections = ()
     max_sequence_length = None  # the state has a fixed size
     carries_state = False  # the window is short: shuffled batches serve better than an order
+    bags = None  # a word is one row
+    initializers = {"embeddings": small_uniform, "output_embedding": zeros}  # word2vec.c
 
     def __init__(self, config: Word2VecConfig, name="word2vec"):
         super().__init__(name=name)
@@ -79,19 +85,9 @@ class Word2Vec(keras.Model):
         logits = logits + ops.cast(self.output_bias, average.dtype)
         return ops.cast(logits, "float32"), {"recent_tokens": tokens[:, time:]}
 
-    def pair_scores(self, centers, others):
-        """How well each of `others` fits each center: input vector times output vector.
-
-        Args:
-            centers: (B,) int32.
-            others: (B, N) int32.
-
-        Returns:
-            (B, N) float32, the argument of the sigmoid in Mikolov et al. 2013b, equation 4.
-        """
-        inputs = self.token_embedding(centers)  # (B, D)
-        outputs = ops.take(self.output_embedding, others, axis=0)  # (B, N, D)
-        return ops.sum(ops.cast(inputs, "float32")[:, None] * ops.cast(outputs, "float32"), axis=-1)
+    def tables(self) -> dict:
+        """What skip-gram and CBOW learn: `input` (V, D), the word vectors, and `output` (V, D)."""
+        return {"input": self.token_embedding.embeddings, "output": self.output_embedding}
 
     def embeddings(self):
         """The word vectors: (V, D)."""

@@ -2,21 +2,33 @@
 
 An objective has
 
-    batches(split, model, train_config)      -> a source with .batch(step): a dict of numpy arrays
-    initial_carry(model, batch_size)         -> a dict of what one step hands to the next (empty for most)
-    loss(model, batch, carry)                -> (sum of weighted losses, the new carry)
+    batches(split, model, train_config)      -> a source with .batch(step): a dict of numpy arrays of fixed shapes,
+                                                .steps_per_epoch and .tokens_per_step
     evaluator(model, train_config, tokenizer)-> evaluate(split, max_tokens, progress) -> dict of numbers
     score_name                               -> which of these decides what is best; less is better
+    families                                 -> the families of models that it trains
+
+and either a loss, which is differentiated and left to the optimizer:
+
+    initial_carry(model, batch_size)         -> a dict of what one step hands to the next (empty for most)
+    loss(model, batch, carry)                -> (sum of weighted losses, the new carry)
+
+or an update, for models with large tables of which a step touches few rows:
+
+    optimizer                                -> the name of the train.optimizer whose arithmetic it does
+    slots(model)                             -> a dict of zeros that it keeps beside the tables (AdaGrad's sums), or {}
+    update(tables, slots, batch, rate)       -> (loss, tables, slots): a pure function of the values of model.tables()
 """
 
 import importlib
 
-from tflm.errors import unknown_name
+from tflm.errors import UserError, unknown_name
 
 # kind -> (module, config dataclass, objective)
 OBJECTIVES = {
     "causal": ("trainers.objectives.causal", "CausalConfig", "CausalObjective"),
     "skip_gram": ("trainers.objectives.skip_gram", "SkipGramConfig", "SkipGramObjective"),
+    "cbow": ("trainers.objectives.cbow", "CBOWConfig", "CBOWObjective"),
 }
 
 
@@ -38,3 +50,35 @@ def build(config):
     """The objective of a config."""
     module, _, name = OBJECTIVES[kind_of(config)]
     return getattr(importlib.import_module(module), name)(config)
+
+
+# What an objective that updates rows does without: field of TrainConfig -> the value that says so.
+WITHOUT = {"accumulation": 1, "clip_norm": 0, "ema": 0, "weight_decay": 0}
+
+
+def check_fits(config, family: str, train) -> None:
+    """Raises UserError where an objective cannot train the family, or not in the way that `train` asks for.
+
+    Args:
+        config: of the objective.
+        family: of the model.
+        train: a TrainConfig.
+    """
+    kind = kind_of(config)
+    objective = build(config)
+    if family not in objective.families:
+        known = ", ".join(objective.families)
+        raise UserError(f"The objective {kind} trains {known}. Received a model of {family}.")
+    if not hasattr(objective, "update"):
+        return
+    wanted = WITHOUT | {"optimizer": objective.optimizer}
+    for field, value in wanted.items():
+        if getattr(train, field) != value:
+            raise UserError(
+                f"The objective {kind} updates single rows, with train.{field}={value!r}. "
+                f"Received: {getattr(train, field)!r}."
+            )
+    if train.precision not in ("auto", "float32"):
+        raise UserError(
+            f"The objective {kind} computes in float32. Received: train.precision={train.precision!r}."
+        )

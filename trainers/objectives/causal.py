@@ -27,6 +27,7 @@ class CausalConfig:
 
 class CausalObjective:
     score_name = "bits_per_byte"
+    families = ("word2vec", "rnn", "gpt")
 
     def __init__(self, config: CausalConfig):
         self.config = config

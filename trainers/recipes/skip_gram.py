@@ -15,16 +15,20 @@ def get_config() -> Experiment:
         model=Word2VecConfig(hidden_dim=100, window=5),
         objective=SkipGramConfig(negatives=5),
         tokenizer=TokenizerConfig(
-            kind="word", vocabulary_size=10_000, min_count=3, normalization=("lowercase",)
+            kind="word", vocabulary_size=1_000_000, min_count=5, normalization=("lowercase",)
         ),
         data=DataConfig(),
         train=TrainConfig(
-            steps=3000,
-            batch_size=1024,
-            learning_rate=5e-3,
+            epochs=5,
+            batch_size=16,
+            sequence_length=1024,
+            optimizer="sgd",
+            learning_rate=0.025,
             schedule="linear",
-            final_learning_rate=0.01,
+            warmup_steps=0,
+            final_learning_rate=0.004,
             weight_decay=0.0,
-            eval_every=1000,
+            clip_norm=0.0,
+            eval_every=200,
         ),
     )
