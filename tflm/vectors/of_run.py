@@ -1,0 +1,29 @@
+"""The word vectors of a run: its tokens are the words."""
+
+import numpy as np
+
+from tflm.vectors import WordVectors
+
+NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos
+WORD_MARK = "\u2581"  # SentencePiece's space in front of a word
+
+
+def of_run(run) -> WordVectors:
+    """Every token but the special ones as a word, in the order of ids: of most tokenizers the most frequent first.
+
+    Where a word is a token with SentencePiece's mark before it and another without, it is the one with the mark.
+
+    Args:
+        run: a tflm.run.Run; its model has `embeddings()` (V, D).
+    """
+    tokenizer = run.tokenizer
+    pieces = [tokenizer.piece(i) for i in range(NUM_SPECIAL_IDS, tokenizer.vocabulary_size)]
+    ids = {}
+    for is_marked in (True, False):
+        for token_id, piece in enumerate(pieces, NUM_SPECIAL_IDS):
+            if piece.startswith(WORD_MARK) == is_marked:
+                ids.setdefault(piece.removeprefix(WORD_MARK), token_id)
+    ids.pop("", None)  # the mark alone
+    words = sorted(ids, key=ids.get)
+    table = np.asarray(run.model.embeddings(), "float32")
+    return WordVectors(words, table[[ids[word] for word in words]])
