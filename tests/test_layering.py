@@ -18,6 +18,7 @@ ALLOWED = {
     "tflm.program": ("tflm.errors",),
     "tflm.text": ("tflm.text", "tflm.errors", "tflm.config"),
     "tflm.data": ("tflm.data", "tflm.text", "tflm.errors", "tflm.config"),
+    "tflm.vectors": ("tflm.vectors", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.layers": ("tflm.layers", "tflm.errors", "tflm.config"),
     "tflm.models": ("tflm.models", "tflm.layers", "tflm.errors", "tflm.config"),
     "tflm.models.fasttext": ("tflm.models", "tflm.text", "tflm.errors", "tflm.config"),
@@ -35,6 +36,7 @@ HEAVY_ALLOWED = {
     "tflm": HEAVY,
     "tflm.text": ("tensorflow",),  # the twins in the graph
     "tflm.data": (),
+    "tflm.vectors": (),
     "tflm.layers": ("keras",),
     "tflm.models": ("keras",),
     "tflm.generation": ("keras",),
@@ -54,6 +56,7 @@ LIGHT = (
     "tflm.run",
     "tflm.text.tokenizer",
     "tflm.data",
+    "tflm.vectors",
     "tflm.models",
     "trainers.recipes",
 )
