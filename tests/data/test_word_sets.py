@@ -4,7 +4,7 @@ import lzma
 
 import pytest
 
-from tflm.data.word_sets import read_analogies, read_labelled, read_similarity
+from tflm.data.word_sets import read_analogies, read_similarity
 from tflm.errors import UserError
 
 PAIRS = [("love", "sex", 6.77), ("tiger", "cat", 7.35)]
@@ -91,52 +91,10 @@ def test_wrong_analogies(write, content, message):
         read_analogies(write(content))
 
 
-TEXTS, LABELS = ["a stirring , funny film", "no 3 tabs\tin it", "why ?"], ["1", "0", "0"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "1\ta stirring , funny film\n0\tno 3 tabs\tin it\n0\twhy ?\n",
-        "label\ttext_a\r\n1\ta stirring , funny film\r\n0\tno 3 tabs\tin it\r\n\r\n0\twhy ?",
-        "a stirring , funny film\t1\nno 3 tabs\tin it\t0\nwhy ?\t0\n",
-        "1 a stirring , funny film\n0 no 3 tabs\tin it\n0 why ?\n",
-    ],
-)
-def test_labelled_texts(write, content):
-    assert read_labelled(write(content)) == (TEXTS, LABELS)
-
-
-def test_labels_as_fasttext_has_them(write):
-    path = write("__label__pos good , good\n__label__neg\tbad\n")
-    assert read_labelled(path) == (["good , good", "bad"], ["pos", "neg"])
-
-
-def test_a_text_keeps_what_only_looks_like_a_line_end(write):
-    assert read_labelled(write("ham\tone\u2028two\n")) == (["one\u2028two"], ["ham"])
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("1\tgood\nbad\n", "set.txt, line 2: wanted a label and a text, with a tab between them"),
-        ("__label__x a\nb\n", "line 2: wanted __label__x and a text. Received: 'b'"),
-        ("__label__x __label__y a\n", "line 1: wanted __label__x and a text"),
-        ("0 good\nbad film\n", "line 2: wanted a whole number as label and a text"),
-        ("just a text\n", "line 1: wanted a whole number as label"),
-        ("", "holds no labelled text. Give one a line: label, tab, text; or __label__x text"),
-        ("x\t" + "long " * 99 + "\ny\n", "line 2"),
-    ],
-)
-def test_wrong_labelled_texts(write, content, message):
-    with pytest.raises(UserError, match=message):
-        read_labelled(write(content))
-
-
 def test_files_that_cannot_be_read(write, tmp_path):
     with pytest.raises(UserError, match="Cannot read .*nowhere.txt: No such file or directory"):
         read_similarity(tmp_path / "nowhere.txt")
     with pytest.raises(UserError, match="Is a directory"):
         read_analogies(tmp_path)
     with pytest.raises(UserError, match="damaged .xz data"):
-        read_labelled(write(b"no xz", "x.txt.xz"))
+        read_similarity(write(b"no xz", "x.txt.xz"))

@@ -202,8 +202,10 @@ def _texts(file: SourceFile, config: DataConfig, on_read):
     return FORMATS[file.format](file.path, blocks, config)
 
 
-def readable(corpus: Corpus, config: DataConfig) -> tuple[tuple[SourceFile, ...], list[str]]:
-    """The files of `corpus` to read, and what is wrong with the others.
+def readable(
+    corpus: Corpus, config: DataConfig, read=documents
+) -> tuple[tuple[SourceFile, ...], list[str]]:
+    """The files of `corpus` to read (by `read(file, config)`), and what is wrong with the others.
 
     With on_bad_file="error" all files are to be read, and the first bad one will raise on the way.
     With "skip" each is read to its end once, so that a bad one is left out whole, not cut in two.
@@ -213,7 +215,7 @@ def readable(corpus: Corpus, config: DataConfig) -> tuple[tuple[SourceFile, ...]
     good, problems = [], []
     for file in corpus.files:
         try:
-            for _ in documents(file, config):
+            for _ in read(file, config):
                 pass
             good.append(file)
         except BadFile as error:

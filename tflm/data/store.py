@@ -68,7 +68,7 @@ class TokenSplit:
 
 
 class Store:
-    """A store on disk.
+    """A store on disk. One of other things than tokens is a subclass with its own `room`, `write` and `files`.
 
     Attributes:
         folder: where it lies.
@@ -78,10 +78,22 @@ class Store:
             "skipped_files", and more.
     """
 
+    room = "stores"  # the folder of all stores of the kind, in the cache
+    write = staticmethod(fill)
+
     def __init__(self, folder: Path, card: dict):
         self.folder = folder
         self.fingerprint = folder.name
         self.card = card
+
+    @staticmethod
+    def files(card: dict, name: str) -> dict[str, int]:
+        """The files of a split, by what stands behind its name, and their sizes in bytes."""
+        counts = card["splits"][name]
+        return {
+            "bin": counts["tokens"] * np.dtype(card["dtype"]).itemsize,
+            "document_starts.bin": counts["documents"] * 8,
+        }
 
     def split(self, name: str) -> TokenSplit:
         """The split called "train", "validation" or "test".
@@ -99,8 +111,8 @@ class Store:
             )
         return TokenSplit(
             name=name,
-            tokens=_mapped(self.folder / f"{name}.bin", self.card["dtype"]),
-            document_starts=_mapped(self.folder / f"{name}.document_starts.bin", "int64"),
+            tokens=mapped(self.folder / f"{name}.bin", self.card["dtype"]),
+            document_starts=mapped(self.folder / f"{name}.document_starts.bin", "int64"),
             num_bytes=counts["bytes"],
             num_characters=counts["characters"],
             num_words=counts["words"],
@@ -111,7 +123,11 @@ class Store:
 
 
 def build_store(
-    config: DataConfig, tokenizer, cache_folder: Path | str | None = None, progress=None
+    config: DataConfig,
+    tokenizer,
+    cache_folder: Path | str | None = None,
+    progress=None,
+    kind: type[Store] = Store,
 ) -> Store:
     """The store for this text and tokenizer, built now if it is not in the cache.
 
@@ -120,6 +136,7 @@ def build_store(
         tokenizer: see tflm/text/tokenizer.py.
         cache_folder: default $TFLM_CACHE, else ~/.cache/tflm.
         progress: called as progress(description, done, total) in bytes.
+        kind: of what: Store, or a subclass.
 
     Raises:
         UserError: for a corpus that cannot be read, is empty or too small to split, and for a cache
@@ -130,16 +147,17 @@ def build_store(
     states = file_states(sources)
     fingerprint = store_fingerprint(sources, config, tokenizer, progress)
     names = {split: corpus.name for split, corpus in sources.items()}
-    folder = cache / "stores" / fingerprint
-    if (store := _open(folder, names)) is not None:
+    folder = cache / kind.room / fingerprint
+    if (store := _open(kind, folder, names)) is not None:
         return store
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, progress):
-            if (store := _open(folder, names)) is None:  # Another process may have built it.
+            # Another process may have built it.
+            if (store := _open(kind, folder, names)) is None:
                 _sweep(folder.parent, but=folder)
-                _build(folder, sources, states, config, tokenizer, progress)
-                store = _open(folder, names)
+                _build(kind, folder, sources, states, config, tokenizer, progress)
+                store = _open(kind, folder, names)
     except OSError as error:
         raise UserError(
             f"Cannot write the token store to {folder.parent}: {error.strerror or error}. Free some "
@@ -150,12 +168,12 @@ def build_store(
     return store
 
 
-def _build(folder: Path, sources: dict[str, Corpus], states, config, tokenizer, progress):
+def _build(kind, folder: Path, sources: dict[str, Corpus], states, config, tokenizer, progress):
     building = folder.with_name(folder.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()
     try:
-        card = fill(building, sources, config, tokenizer, progress)
+        card = kind.write(building, sources, config, tokenizer, progress)
         if file_states(sources) != states:
             raise UserError("The text changed while it was read. Run the same command again.")
         with open(building / "store.json", "w", encoding="utf-8") as file:
@@ -171,22 +189,17 @@ def _build(folder: Path, sources: dict[str, Corpus], states, config, tokenizer, 
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _open(folder: Path, names: dict[str, str]) -> Store | None:
+def _open(kind: type[Store], folder: Path, names: dict[str, str]) -> Store | None:
     """The store in `folder`; None where there is none, or files were lost or cut off."""
     try:
         card = json.loads((folder / "store.json").read_text(encoding="utf-8"))
         for name in SPLITS:
-            counts = card["splits"][name]
-            sizes = {
-                "bin": counts["tokens"] * np.dtype(card["dtype"]).itemsize,
-                "document_starts.bin": counts["documents"] * 8,
-            }
-            for kind, size in sizes.items():
-                if (folder / f"{name}.{kind}").stat().st_size != size:
+            for file, size in kind.files(card, name).items():
+                if (folder / f"{name}.{file}").stat().st_size != size:
                     return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Store(folder, {"corpus": names, "fingerprint": folder.name, **card})
+    return kind(folder, {"corpus": names, "fingerprint": folder.name, **card})
 
 
 @contextlib.contextmanager
@@ -215,7 +228,8 @@ def _sweep(stores: Path, but: Path):
             shutil.rmtree(building, ignore_errors=True)
 
 
-def _mapped(path: Path, dtype: str) -> np.ndarray:
+def mapped(path: Path, dtype: str) -> np.ndarray:
+    """A file of numbers, read-only, mapped from disk."""
     with open(path, "rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return np.frombuffer(mapping, dtype=dtype)

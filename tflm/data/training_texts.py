@@ -26,6 +26,7 @@ def training_texts(
     seed: int,
     cache_folder: Path | str | None = None,
     progress=None,
+    read=documents,
 ) -> Iterator[str]:
     """Different documents of the training split, at most `sample_bytes` of UTF-8, in reading order.
 
@@ -38,6 +39,7 @@ def training_texts(
         seed: of the choice.
         cache_folder: as for `build_store`.
         progress: called as progress(description, done, total) in bytes.
+        read: read(file, config, on_read) -> what a file consists of, things with a `text`.
 
     Raises:
         UserError: for a corpus that cannot be read or holds no text.
@@ -47,12 +49,12 @@ def training_texts(
     held_out = SeenHashes()
     for split in SPLITS[1:]:
         if split in sources:
-            for _, hashes in _hashed(sources[split], config, None):
+            for _, hashes in _hashed(sources[split], config, None, read):
                 held_out.add(hashes)
     # The reading order's number tells which of equal documents came first, and restores the order.
     sample, passed = _BoundedSample(sample_bytes), 0
     smallest, counts = SmallestHashes(), np.zeros(len(SPLITS), dtype=np.int64)
-    for texts, hashes in _hashed(sources["train"], config, progress):
+    for texts, hashes in _hashed(sources["train"], config, progress, read):
         splits = rule.split_of(hashes)
         splits[held_out.contains(hashes)] = -1
         counts += [np.count_nonzero(splits == split) for split in range(len(SPLITS))]
@@ -110,7 +112,7 @@ class _BoundedSample:
             yield value, text
 
 
-def _hashed(corpus, config, progress) -> Iterator[tuple[list[str], np.ndarray]]:
+def _hashed(corpus, config, progress, read) -> Iterator[tuple[list[str], np.ndarray]]:
     done, total = 0, sum(os.path.getsize(file.path) for file in corpus.files)
 
     def on_read(num_bytes: int):
@@ -120,8 +122,8 @@ def _hashed(corpus, config, progress) -> Iterator[tuple[list[str], np.ndarray]]:
             progress("read text", done, total)
 
     texts: list[str] = []
-    for file in readable(corpus, config)[0]:
-        for document in documents(file, config, on_read):
+    for file in readable(corpus, config, read)[0]:
+        for document in read(file, config, on_read):
             texts.append(document.text)
             if len(texts) == _BATCH_DOCUMENTS:
                 yield texts, hash_documents(texts)

@@ -2,7 +2,7 @@
 
 Similarity sets     word, word, score, between tabs, commas or white space (WS-353, SimLex-999, MEN, SimVerb, RW, ...)
 Analogies           questions-words.txt: ": category", then four words a line (CA8, BATS in this form, ...)
-Labelled texts      "label<TAB>text", "text<TAB>label", fastText's "__label__x text", or "0 text"
+(Labelled texts are read by labelled.py.)
 
 Files are UTF-8, with any line ends, and may be compressed (.gz, .xz, .bz2, .zst). A wrong row is an error that
 names the file and the line: a set of which half is passed over in silence gives a figure that nobody can compare.
@@ -17,9 +17,6 @@ from pathlib import Path
 
 from tflm.data.readers import DECOMPRESSORS
 from tflm.errors import UserError
-
-FASTTEXT_LABEL = "__label__"
-LABEL_HEADINGS = ("label", "labels", "class", "category", "target")
 
 
 def read_similarity(path) -> list[tuple[str, str, float]]:
@@ -95,69 +92,6 @@ def read_analogies(path) -> dict[str, list[tuple[str, str, str, str]]]:
             f"{path} holds no analogy. Give ': category' and then four words a line, as questions-words.txt has them."
         )
     return categories
-
-
-def read_labelled(path) -> tuple[list[str], list[str]]:
-    """The texts and their labels, in the order of the file.
-
-    The first line decides the form. Between tabs the label is the first field, or the last one where that has fewer
-    different values; a first line whose label is literally "label" is a header.
-
-    Raises:
-        UserError: for a file that cannot be read, holds no text, or has a row without a label or a text.
-    """
-    lines = list(_lines(path))
-    first = lines[0][1] if lines else ""
-    if first.startswith(FASTTEXT_LABEL):
-        rows = _rows(path, lines, _fasttext_row, f"{FASTTEXT_LABEL}x and a text")
-    elif "\t" in first:
-        wanted = "a label and a text, with a tab between them"
-        rows = _rows(path, lines, _label_first, wanted)
-        last = _rows(path, lines, _label_last, wanted)
-        if len({label for label, _ in last}) < len({label for label, _ in rows}):
-            rows = last
-        if rows[0][0].lower() in LABEL_HEADINGS:
-            del rows[0]
-    else:
-        rows = _rows(path, lines, _number_first, "a whole number as label and a text")
-    if not rows:
-        raise UserError(
-            f"{path} holds no labelled text. Give one a line: label, tab, text; or {FASTTEXT_LABEL}x text."
-        )
-    labels, texts = zip(*rows, strict=True)
-    return list(texts), list(labels)
-
-
-def _rows(path, lines, read, wanted: str) -> list[tuple[str, str]]:
-    rows = []
-    for number, text in lines:
-        label, _, content = read(text)
-        if not label.strip() or not content.strip():
-            raise _wrong_row(path, number, wanted, text)
-        rows.append((label.strip(), content.strip()))
-    return rows
-
-
-def _label_first(line: str) -> tuple[str, str, str]:
-    return line.partition("\t")
-
-
-def _label_last(line: str) -> tuple[str, str, str]:
-    text, tab, label = line.rpartition("\t")
-    return label, tab, text
-
-
-def _fasttext_row(line: str) -> tuple[str, str, str]:
-    label, space, text = line.replace("\t", " ").partition(" ")
-    # One label a text: what is measured is the accuracy of one answer.
-    if not label.startswith(FASTTEXT_LABEL) or text.lstrip().startswith(FASTTEXT_LABEL):
-        return "", "", ""
-    return label.removeprefix(FASTTEXT_LABEL), space, text
-
-
-def _number_first(line: str) -> tuple[str, str, str]:
-    label, space, text = line.partition(" ")
-    return (label, space, text) if label.removeprefix("-").isdecimal() else ("", "", "")
 
 
 def _lines(path) -> Iterator[tuple[int, str]]:

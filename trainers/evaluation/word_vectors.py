@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tflm.data import word_sets
+from tflm.data.labelled import read_labelled
 from tflm.errors import UserError
 from tflm.metrics import analogies, linear_probe, similarity
 from tflm.text import normalize
@@ -62,7 +63,7 @@ def read_tasks(
     """
     probe = None
     if probe_files is not None:
-        probe = tuple(LabelledTexts(*word_sets.read_labelled(path)) for path in probe_files)
+        probe = tuple(LabelledTexts(*read_labelled(path)) for path in probe_files)
         unknown = sorted(set(probe[1].labels) - set(probe[0].labels))
         if unknown:
             raise UserError(

@@ -1,0 +1,339 @@
+"""Labelled texts as token ids and label ids on disk, memory-mapped: the token store's sister, built and kept as it is.
+
+    train.bin                   uint16 or uint32, `bos, ids..., eos` of every text
+    train.document_starts.bin   int64, where each text's bos stands
+    train.labels.bin            int32, the place of each text's label in the sorted label set
+
+The label set is that of the training corpus. A set is used as it was published: no text is left out because it comes
+twice, or also stands in another split; the latter are counted.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tflm.data.corpora import SPLITS, Corpus, DataConfig, readable
+from tflm.data.duplicates import SeenHashes
+from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, token_dtype
+from tflm.data.fill import BATCH_CHARACTERS, IN_PROCESS_BYTES
+from tflm.data.labelled import FORMS, files_at, labelled_texts
+from tflm.data.readers import BadFile
+from tflm.data.splits import TRAIN, SmallestHashes, SplitRule
+from tflm.data.store import Store, TokenSplit, build_store, mapped
+from tflm.data.workers import available_cores, encode_in_processes
+from tflm.errors import UserError
+
+_BLOCK = 1 << 20
+_FILES = ("bin", "document_starts.bin", "labels.bin")
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledSplit(TokenSplit):
+    """A split of texts with labels; a document is a text.
+
+    Attributes:
+        labels: (num_documents,) int32, read-only.
+    """
+
+    labels: np.ndarray = None
+
+
+def write(folder: Path, sources: dict[str, Corpus], config: DataConfig, tokenizer, progress=None):
+    """Writes the split files into the empty `folder` and returns the card, as `fill.fill` does.
+
+    Raises:
+        UserError: for a wrong line, a label that the training corpus lacks, fewer than two labels, an empty split.
+        OSError: where the folder cannot be written.
+    """
+    files, problems = {}, []
+    for split, corpus in sources.items():
+        files[split], bad = readable(corpus, config, labelled_texts)
+        problems += bad
+    rule = SplitRule.of(config, sources)
+    filling = _Filling(folder, files, config, tokenizer, progress)
+    filling.run(rule)
+    if (mended := rule.mended(filling.documents, filling.smallest)) is not None:
+        filling = _Filling(folder, files, config, tokenizer, progress)
+        filling.run(mended)
+        rule = mended
+    _check(filling, rule, sources, problems)
+    return {
+        "tokenizer": {
+            "kind": tokenizer.kind,
+            "vocabulary_size": tokenizer.vocabulary_size,
+            "bos_id": tokenizer.bos_id,
+            "fingerprint": tokenizer.fingerprint(),
+        },
+        "dtype": token_dtype(tokenizer.vocabulary_size).name,
+        "labels": sorted(filling.label_ids),
+        "files": sum(map(len, files.values())),
+        "skipped_files": {
+            "unknown_kind": sum(corpus.skipped for corpus in sources.values()),
+            "bad": len(problems),
+        },
+        "bad_files": problems[:10],
+        "splits": {name: filling.card(split) for split, name in enumerate(SPLITS)},
+    }
+
+
+class LabelledStore(Store):
+    """A store of labelled texts.
+
+    Attributes:
+        card: as that of Store, with "labels"; and for each split "shared_with_train" and "by_label", texts.
+    """
+
+    room = "labelled_stores"
+    write = staticmethod(write)
+
+    @staticmethod
+    def files(card: dict, name: str) -> dict[str, int]:
+        return Store.files(card, name) | {"labels.bin": card["splits"][name]["documents"] * 4}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.card["labels"])
+
+    def split(self, name: str) -> LabelledSplit:
+        labels = self.folder / f"{name}.labels.bin"
+        return LabelledSplit(**vars(super().split(name)), labels=mapped(labels, "int32"))
+
+
+def build_labelled_store(config: DataConfig, tokenizer, cache_folder=None, progress=None):
+    """The LabelledStore for these texts and this tokenizer; arguments and errors are those of `build_store`."""
+    return build_store(config, tokenizer, cache_folder, progress, kind=LabelledStore)
+
+
+def labelled_split(
+    path, tokenizer, labels: tuple[str, ...], config: DataConfig, progress=None
+) -> LabelledSplit:
+    """A file or folder as a split, in memory.
+
+    Args:
+        path: of labelled texts.
+        tokenizer: of the trained model.
+        labels: that it knows, sorted.
+        config: how to decode the text.
+        progress: called as progress("tokenize", done, None) with characters.
+
+    Raises:
+        UserError: for what cannot be read, a wrong line, a label that is not among `labels`.
+    """
+    config = dataclasses.replace(config, workers=1)
+    reading = _Reading({"train": files_at(path, config)}, config, tokenizer)
+    ids, parts, done = {label: i for i, label in enumerate(labels)}, [], 0
+    for _, batch, rows in reading.encoded():
+        parts.append((batch, _known_ids(rows, ids)))
+        done += int(batch.counts[:, COUNTS.index("characters")].sum())
+        if progress is not None:
+            progress("tokenize", done, None)
+    if not parts:
+        raise UserError(f"{path} holds no labelled text. Give one a line: {FORMS}.")
+    return _in_memory(tokenizer, [batch for batch, _ in parts], [known for _, known in parts])
+
+
+def unlabelled_split(texts: list[str], tokenizer) -> LabelledSplit:
+    """Texts as a split, in memory; their labels are all 0."""
+    labels = np.zeros(len(texts), np.int32)
+    return _in_memory(tokenizer, [encode_documents(tokenizer, texts)], [labels])
+
+
+def _in_memory(tokenizer, batches: list[EncodedBatch], labels: list[np.ndarray]) -> LabelledSplit:
+    lengths = np.concatenate([batch.lengths for batch in batches])
+    totals = np.concatenate([batch.counts for batch in batches]).sum(axis=0)
+    counts = dict(zip(COUNTS, map(int, totals), strict=True))
+    return LabelledSplit(
+        name="file",
+        tokens=np.concatenate([batch.tokens for batch in batches]),
+        document_starts=np.cumsum(lengths) - lengths,
+        num_bytes=counts["bytes"],
+        num_characters=counts["characters"],
+        num_words=counts["words"],
+        num_documents=len(lengths),
+        num_unknown=counts["unknown_tokens"],
+        bos_id=tokenizer.bos_id,
+        labels=np.concatenate(labels),
+    )
+
+
+@dataclasses.dataclass
+class _Rows:
+    """Where the texts of a batch came from, and their labels."""
+
+    path: Path
+    lines: list[int]
+    labels: list[str]
+
+
+class _Reading:
+    """Labelled texts, batch by batch, encoded by several processes where that pays."""
+
+    def __init__(self, files: dict, config: DataConfig, tokenizer):
+        self._files, self._config, self._tokenizer = files, config, tokenizer
+        self.bytes_read = 0
+        self.total = sum(os.path.getsize(file.path) for some in files.values() for file in some)
+
+    def encoded(self) -> Iterator[tuple[str, EncodedBatch, _Rows]]:
+        """(split, batch, rows). The training corpus comes first: it has the label set."""
+        waiting: collections.deque = collections.deque()
+
+        def batches():
+            for split in SPLITS:
+                for file in self._files.get(split, ()):
+                    for texts, rows in self._batches(file):
+                        waiting.append((split, rows))
+                        yield texts
+
+        workers = self._config.workers or available_cores()
+        if workers == 1 or self.total < IN_PROCESS_BYTES:
+            encoded = (encode_documents(self._tokenizer, texts) for texts in batches())
+        else:
+            encoded = encode_in_processes(self._tokenizer, batches(), workers)
+        with contextlib.closing(encoded):
+            for batch in encoded:
+                split, rows = waiting.popleft()
+                yield split, batch, rows
+
+    def _batches(self, file) -> Iterator[tuple[list[str], _Rows]]:
+        texts, rows, size = [], _Rows(file.path, [], []), 0
+        for row in labelled_texts(file, self._config, self._count_read):
+            texts.append(row.text)
+            rows.lines.append(row.line)
+            rows.labels.append(row.label)
+            size += len(row.text)
+            if size >= BATCH_CHARACTERS:
+                yield texts, rows
+                texts, rows, size = [], _Rows(file.path, [], []), 0
+        if texts:
+            yield texts, rows
+
+    def _count_read(self, num_bytes: int):
+        self.bytes_read += num_bytes
+
+
+class _Filling:
+    """One pass over all the texts."""
+
+    def __init__(self, folder: Path, files: dict, config: DataConfig, tokenizer, progress):
+        self._folder, self._progress = folder, progress
+        self._reading = _Reading(files, config, tokenizer)
+        self.label_ids: dict[str, int] = {}  # in the order in which they come
+        self.smallest = SmallestHashes()
+        self.documents = np.zeros(len(SPLITS), np.int64)
+        self._tokens = np.zeros(len(SPLITS), np.int64)
+        self._counts = np.zeros((len(SPLITS), len(COUNTS)), np.int64)
+        self._shared = np.zeros(len(SPLITS), np.int64)
+        self._by_label = [collections.Counter() for _ in SPLITS]
+        self._seen = SeenHashes()
+
+    def run(self, rule: SplitRule):
+        with contextlib.ExitStack() as stack:
+            outputs = [
+                [
+                    stack.enter_context(open(self._folder / f"{name}.{kind}", "wb"))
+                    for kind in _FILES
+                ]
+                for name in SPLITS
+            ]
+            for name, batch, rows in stack.enter_context(
+                contextlib.closing(self._reading.encoded())
+            ):
+                for split, keep, labels in self._sorted_out(name, batch, rows, rule):
+                    self._write(outputs[split], split, batch, keep, labels)
+                if self._progress is not None:
+                    self._progress("tokenize", self._reading.bytes_read, self._reading.total)
+        self._sort_labels()
+        for name in SPLITS:
+            for kind in _FILES:
+                with open(self._folder / f"{name}.{kind}", "rb+") as file:
+                    os.fsync(file.fileno())
+
+    def _sorted_out(self, name: str, batch: EncodedBatch, rows: _Rows, rule: SplitRule):
+        """(split, bool (n,) which texts to write there, their labels' ids) for every split the batch touches."""
+        if name != "train":
+            split = SPLITS.index(name)
+            self._shared[split] += np.count_nonzero(self._seen.contains(batch.hashes))
+            yield split, np.ones(len(batch.hashes), bool), _known_ids(rows, self.label_ids)
+            return
+        ids = (self.label_ids.setdefault(label, len(self.label_ids)) for label in rows.labels)
+        labels = np.fromiter(ids, np.int32, len(rows.labels))
+        splits = rule.split_of(batch.hashes)
+        for split in range(len(SPLITS)):
+            if (keep := splits == split).any():
+                yield split, keep, labels[keep]
+        self._seen.add(batch.hashes[splits == TRAIN])
+        self.smallest.add(batch.hashes[splits == TRAIN])
+
+    def _write(self, outputs, split: int, batch: EncodedBatch, keep: np.ndarray, labels):
+        starts = self._tokens[split] + np.cumsum(batch.lengths[keep]) - batch.lengths[keep]
+        tokens = batch.tokens if keep.all() else batch.tokens[np.repeat(keep, batch.lengths)]
+        for file, values in zip(outputs, (tokens, starts.astype(np.int64), labels), strict=True):
+            file.write(values.data)
+        self.documents[split] += np.count_nonzero(keep)
+        self._tokens[split] += len(tokens)
+        self._counts[split] += batch.counts[keep].sum(axis=0)
+        self._by_label[split].update(labels.tolist())
+
+    def _sort_labels(self):
+        """Numbers the labels anew, in their sorted order; block by block, so that the memory stays flat."""
+        rank = {label: i for i, label in enumerate(sorted(self.label_ids))}
+        ranks = np.array([rank[label] for label in self.label_ids], np.int32)
+        for split, name in enumerate(SPLITS):
+            if self.documents[split]:
+                labels = np.memmap(self._folder / f"{name}.labels.bin", np.int32, "r+")
+                for first in range(0, len(labels), _BLOCK):
+                    labels[first : first + _BLOCK] = ranks[labels[first : first + _BLOCK]]
+                labels.flush()
+
+    def card(self, split: int) -> dict:
+        """What was counted about one split."""
+        counts = {name: int(n) for name, n in zip(COUNTS, self._counts[split], strict=True)}
+        text_tokens = int(self._tokens[split] - 2 * self.documents[split])
+        by_label = self._by_label[split]
+        return {
+            "documents": int(self.documents[split]),
+            "tokens": int(self._tokens[split]),
+            **counts,
+            "unknown_share": counts["unknown_tokens"] / max(text_tokens, 1),
+            "duplicates_removed": 0,
+            "shared_removed": 0,
+            "shared_with_train": int(self._shared[split]),
+            "by_label": {name: by_label[i] for name, i in sorted(self.label_ids.items())},
+        }
+
+
+def _known_ids(rows: _Rows, label_ids: dict[str, int]) -> np.ndarray:
+    for line, label in zip(rows.lines, rows.labels, strict=True):
+        if label not in label_ids:
+            known = ", ".join(sorted(label_ids))
+            raise BadFile(
+                f"{rows.path}, line {line}: the label {label!r} is none of the training text's. They are: {known:.200}."
+            )
+    return np.array([label_ids[label] for label in rows.labels], np.int32)
+
+
+def _check(filling: _Filling, rule: SplitRule, sources: dict[str, Corpus], problems: list[str]):
+    name = sources["train"].name
+    first = f" The first of {len(problems)} bad files: {problems[0]}" if problems else ""
+    for split, count in zip(SPLITS, filling.documents, strict=True):
+        if split in sources and not count and not (split == "train" and filling.documents.any()):
+            raise UserError(
+                f"{sources[split].name} holds no labelled text. Give one a line: {FORMS}.{first}"
+            )
+    if len(filling.label_ids) < 2:
+        raise UserError(
+            f"A classifier needs texts of two labels at least, but all of {name} have the label "
+            f"{next(iter(filling.label_ids))!r}. Give other texts."
+        )
+    empty = [SPLITS[split] for split in rule.empty_splits(filling.documents)]
+    if empty or not filling.documents[TRAIN]:
+        total = int(filling.documents.sum())
+        raise UserError(
+            f"{name} has {total} labelled texts, too few for the {' and '.join(empty) or 'train'} split. Give more, or "
+            "--config.data.validation_corpus and --config.data.test_corpus, or set their fractions to 0."
+        )
