@@ -120,8 +120,8 @@ def write_with_header(stream, names: list[bytes], table, progress) -> None:
 def write_without_header(stream, names: list[bytes], table, progress) -> None:
     """GloVe's text; see `formats.write`."""
     for start in range(0, len(names), _WRITE_ROWS):
-        # No float32 takes more than 15 characters.
-        numbers = table[start : start + _WRITE_ROWS].astype("S16").tolist()
+        # numpy's shortest digits; the longest are like -1234567800000000.0.
+        numbers = table[start : start + _WRITE_ROWS].astype("S24").tolist()
         for name, row in zip(names[start : start + _WRITE_ROWS], numbers, strict=True):
             stream.write(name + b" " + b" ".join(row) + b"\n")
         progress(min(start + _WRITE_ROWS, len(names)))

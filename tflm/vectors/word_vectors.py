@@ -11,7 +11,7 @@ from tflm.errors import UserError
 from tflm.text.subwords import Subwords
 
 END_OF_LINE = "</s>"  # fastText's; it has no n-grams.
-_ROWS_AT_ONCE = 1 << 14
+_WORDS_AT_ONCE = 1 << 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,45 +32,35 @@ class SubwordRows:
     own: np.ndarray | None = None
 
     def known(self, words: list[str], progress=None) -> np.ndarray:
-        """The vectors of the N words that have rows of their own: (N, D)."""
-        table = np.empty_like(self.own)
-        ngrams_of_a_word = 1 + max(self.subwords.max_n - self.subwords.min_n + 1, 0) * 8
-        step = max(_ROWS_AT_ONCE // ngrams_of_a_word, 1)
-        for start in range(0, len(words), step):
-            block = slice(start, start + step)
-            table[block] = self._means(words[block], self.own[block])
+        """The vectors of the N words that have rows of their own: (N, D).
+
+        Args:
+            progress: called as progress("add n-grams", done, total) with counts of words.
+        """
+        table = self.own.copy()
+        for start in range(0, len(words), _WORDS_AT_ONCE):
+            block = words[start : start + _WORDS_AT_ONCE]
+            self._add_ngrams(block, table[start : start + _WORDS_AT_ONCE], 1)
             if progress is not None:
-                progress("add n-grams", min(start + step, len(words)), len(words))
+                progress("add n-grams", start + len(block), len(words))
         return table
 
     def unknown(self, words: list[str]) -> np.ndarray:
-        """The vectors of words from their n-grams alone, 0 for a word without any: (N, D)."""
-        return self._means(words, None)
+        """The vectors of words from their n-grams alone, 0 for a word without any: (number of words, D)."""
+        table = np.zeros((len(words), self.buckets.shape[1]), "float32")
+        self._add_ngrams(words, table, 0)
+        return table
 
-    def _means(self, words, own):
-        ids, splits = self.subwords.of_words(
-            ["" if word == END_OF_LINE else word for word in words]
-        )
-        sizes = np.diff(splits)
-        line_ends = np.array([word == END_OF_LINE for word in words], bool)
-        if line_ends.any():
-            ids = ids[np.repeat(~line_ends, sizes)]
-            sizes[line_ends] = 0
-        more = 0 if own is None else 1
-        firsts = np.cumsum(sizes + more) - sizes - more
-        rows = np.empty((len(ids) + more * len(words), self.buckets.shape[1]), "float32")
-        if own is None:
-            rows[:] = self.buckets[ids]
-        else:
-            is_own = np.zeros(len(rows), bool)
-            is_own[firsts] = True
-            rows[is_own], rows[~is_own] = own, self.buckets[ids]
-        means = np.zeros((len(words), rows.shape[1]), "float32")
-        filled = sizes + more > 0
-        if filled.any():
-            means[filled] = np.add.reduceat(rows, firsts[filled], axis=0)
-            means[filled] *= (1.0 / (sizes[filled] + more)).astype("float32")[:, None]
-        return means
+    def _add_ngrams(self, words, table, rows: int) -> None:
+        """Makes means of `table`, which holds the sum of so many rows of each word."""
+        ids, splits = self.subwords.of_words(words)
+        firsts, sizes = splits[:-1], np.diff(splits)
+        sizes[[word == END_OF_LINE for word in words]] = 0
+        # One n-gram of each word at a time: np.add.reduceat adds in an order of its own.
+        for i in range(sizes.max(initial=0)):
+            longer = np.flatnonzero(sizes > i)
+            table[longer] += self.buckets[ids[firsts[longer] + i]]
+        table *= (1.0 / np.maximum(sizes + rows, 1)).astype("float32")[:, None]
 
 
 class WordVectors:
