@@ -287,11 +287,14 @@ class Run:
         return self.run_dir.resolve().name
 
     def open_store(self, progress=None):
-        """The token store that this run was trained and validated on."""
+        """The token store that this run was trained and validated on; a classifier's is a LabelledStore."""
         from tflm.data.corpora import DataConfig
+        from tflm.data.labelled_store import build_labelled_store
         from tflm.data.store import build_store
 
         data = configs.from_dict(DataConfig, self.experiment["data"], "data")
+        if "labels" in self.experiment["objective"]:
+            return build_labelled_store(data, self.tokenizer, progress=progress)
         return build_store(data, self.tokenizer, progress=progress)
 
 

@@ -7,6 +7,7 @@ in slices that end where validation is due.
 
 import contextlib
 import dataclasses
+import functools
 import math
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 
 from tflm import models, program
+from tflm.data import workers
 from tflm.data.store import build_store
 from tflm.data.training_texts import training_texts
 from tflm.errors import UserError
@@ -41,6 +43,9 @@ MAY_CHANGE = (
     "sample_prompts",
     "sample_tokens",
 )
+
+# What an experiment need not say, because the text decides it.
+LEFT_OPEN = (("model", "vocabulary_size"), ("model", "num_labels"), ("objective", "labels"))
 
 
 @dataclasses.dataclass
@@ -92,7 +97,8 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     config = experiment.train
     if folder.exists():
         _refuse_another(experiment, folder)
-    tokenizer = _tokenizer(experiment, folder)
+    objective = objectives.build(experiment.objective)
+    tokenizer = _tokenizer(experiment, folder, objective)
     if not experiment.model.vocabulary_size:
         experiment.model.vocabulary_size = tokenizer.vocabulary_size
     if experiment.model.vocabulary_size < tokenizer.vocabulary_size:
@@ -101,11 +107,13 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
             f"{tokenizer.vocabulary_size} tokens. Leave it at 0 to take the tokenizer's."
         )
     tokenize = Progress("bytes")
-    store = build_store(experiment.data, tokenizer, progress=tokenize)
+    open_store = getattr(objective, "open_store", build_store)
+    store = open_store(experiment.data, tokenizer, progress=tokenize)
     tokenize.close()
     for line in describe(store.card):
         say(line)
-    objective = objectives.build(experiment.objective)
+    if hasattr(objective, "fill_in"):
+        objective.fill_in(experiment.model, store)
     policy = precision.of(objective, config.precision)
     model = models.build(experiment.model, config.seed, policy)
     models.read_vocabulary(model, tokenizer)
@@ -251,7 +259,7 @@ def _keras_tensorboard(folder: RunFolder) -> list:
     return [keras.callbacks.TensorBoard(str(folder.path / "tensorboard"), write_graph=False)]
 
 
-def _tokenizer(experiment: Experiment, folder: RunFolder):
+def _tokenizer(experiment: Experiment, folder: RunFolder, objective):
     if folder.exists():
         return tokenizers.load(folder.tokenizer_folder)
     # A start that failed before it became a run may have left one of other text or other settings.
@@ -259,10 +267,10 @@ def _tokenizer(experiment: Experiment, folder: RunFolder):
     config = experiment.tokenizer
     say(f"Training the tokenizer: {config.kind}, up to {config.vocabulary_size:,} tokens.")
     reading = Progress("bytes")
-    texts = training_texts(
-        experiment.data, config.sample_bytes, experiment.train.seed, progress=reading
-    )
-    tokenizer = tokenizers.train(config, texts)
+    read = getattr(objective, "training_texts", training_texts)
+    texts = read(experiment.data, config.sample_bytes, experiment.train.seed, progress=reading)
+    map_batches = functools.partial(workers.map_batches, num_workers=experiment.data.workers)
+    tokenizer = tokenizers.train(config, texts, map_batches, say=warn)
     reading.close()
     # Written beside its place first: half a tokenizer must not be taken for a whole one.
     partial = Path(folder.path / ".tokenizer.partial")
@@ -277,10 +285,12 @@ def _tokenizer(experiment: Experiment, folder: RunFolder):
 def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
     """Raises UserError where the folder holds a run of other settings."""
     # Through the dataclasses: a field that did not exist when the run began has its default.
-    stored = experiments.to_dict(experiments.from_dict(folder.read_experiment()))
-    wanted = experiments.to_dict(experiment)
-    if not wanted["model"].get("vocabulary_size"):
-        wanted["model"]["vocabulary_size"] = stored["model"].get("vocabulary_size")
+    before = experiments.from_dict(folder.read_experiment())
+    for room, name in LEFT_OPEN:
+        config = getattr(experiment, room)
+        if not getattr(config, name, True):
+            setattr(config, name, getattr(getattr(before, room), name, getattr(config, name)))
+    stored, wanted = experiments.to_dict(before), experiments.to_dict(experiment)
     free = {("train", name) for name in MAY_CHANGE} | {("data", "workers")}
     for room, new in wanted.items():
         old = stored.get(room, {})

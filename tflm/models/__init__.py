@@ -10,6 +10,11 @@ FAMILIES = {
     "fasttext": ("tflm.models.fasttext", "FastTextConfig", "FastText"),
     "rnn": ("tflm.models.rnn", "RNNConfig", "RNN"),
     "gpt": ("tflm.models.gpt", "GPTConfig", "GPT"),
+    "fasttext_classifier": (
+        "tflm.models.fasttext_classifier",
+        "FastTextClassifierConfig",
+        "FastTextClassifier",
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from tflm.data import corpora
 from tflm.data.corpora import DataConfig
 from tflm.data.encode import COUNTS, encode_documents
 from tflm.data.fingerprint import store_fingerprint
+from tflm.data.labelled_store import LabelledSplit, labelled_split
 from tflm.data.readers import BadFile
 from tflm.data.store import TokenSplit
 from tflm.errors import UserError
@@ -123,6 +124,22 @@ def split_of_file(path: str, tokenizer, data: dict, progress=None) -> TokenSplit
         num_unknown=totals["unknown_tokens"],
         bos_id=tokenizer.bos_id,
     )
+
+
+def labelled_split_of_file(path: str, run, progress=None) -> LabelledSplit:
+    """The labelled texts of a file or folder as a split, in memory.
+
+    Args:
+        path: in any format of tflm.data.labelled.
+        run: a tflm.run.Run of a classifier.
+        progress: called as progress("tokenize", done, None) with characters.
+
+    Raises:
+        UserError: where there is no such file, a wrong line, or a label that the run does not know.
+    """
+    config = configs.from_dict(DataConfig, run.experiment["data"], "data")
+    labels = tuple(run.experiment["objective"]["labels"])
+    return labelled_split(path, run.tokenizer, labels, config, progress)
 
 
 def _batches(files, config: DataConfig):

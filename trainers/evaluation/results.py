@@ -27,8 +27,8 @@ def evaluate(
 
     Returns:
         run_dir, step. Of a text: what the objective measures, and text, documents; a language model has the numbers of
-        LanguageModelScore.to_dict(), word vectors have their loss and `nearest_words`. With tasks: `word_vectors`, see
-        `word_vectors.evaluate`.
+        LanguageModelScore.to_dict(), a classifier its accuracy, word vectors their loss and `nearest_words`. With
+        tasks: `word_vectors`, see `word_vectors.evaluate`.
     """
     from tflm import run as runs
 
@@ -59,12 +59,15 @@ def _score_words(vectors, tasks, run=None) -> dict:
 
 
 def _score_text(run, split: str | None, file: str | None) -> dict:
+    is_classifier = "labels" in run.experiment["objective"]
     tokenize, batches = Progress("characters" if file else "bytes"), Progress("batches")
     try:
         store = None
         if file is None:
             store = run.open_store(tokenize)
             text = store.split(split)
+        elif is_classifier:
+            text = held_out.labelled_split_of_file(file, run, tokenize)
         else:
             text = held_out.split_of_file(file, run.tokenizer, run.experiment["data"], tokenize)
         tokenize.close()
@@ -73,7 +76,7 @@ def _score_text(run, split: str | None, file: str | None) -> dict:
         tokenize.close()
         batches.close()
     result = {"text": file or split, "documents": text.num_documents, **measured}
-    if run.experiment["objective"]["kind"] not in LANGUAGE_MODELS:
+    if not is_classifier and run.experiment["objective"]["kind"] not in LANGUAGE_MODELS:
         result["nearest_words"] = _nearest(run, store.split("train") if store else text)
     return result
 
@@ -109,6 +112,8 @@ def _rows_of_text(result: dict) -> dict:
         rows["perplexity per word"] = numbers.perplexity(result["perplexity_per_word"])
         rows["<unk>"] = numbers.share(result["unknown_share"])
     else:
+        if "accuracy" in result:
+            rows["accuracy"] = f"{result['accuracy']:.2%}"
         rows["loss"] = f"{result['loss']:.4f}"
     return rows
 

@@ -8,6 +8,12 @@ An objective has
     score_name                               -> which of these decides what is best; less is better
     families                                 -> the families of models that it trains
 
+where it learns from more than the text, also
+
+    training_texts(data, sample_bytes, seed, progress) -> the texts for the tokenizer
+    open_store(data, tokenizer, progress)    -> its own kind of store
+    fill_in(model_config, store)             -> None; completes both configs by what the store knows: the labels
+
 and either a loss, which is differentiated and left to the optimizer:
 
     initial_carry(model, batch_size)         -> a dict of what one step hands to the next (empty for most)
@@ -29,6 +35,11 @@ OBJECTIVES = {
     "causal": ("trainers.objectives.causal", "CausalConfig", "CausalObjective"),
     "skip_gram": ("trainers.objectives.skip_gram", "SkipGramConfig", "SkipGramObjective"),
     "cbow": ("trainers.objectives.cbow", "CBOWConfig", "CBOWObjective"),
+    "classify_bag": (
+        "trainers.objectives.classify_bag",
+        "ClassifyBagConfig",
+        "ClassifyBagObjective",
+    ),
 }
 
 

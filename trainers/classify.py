@@ -1,0 +1,121 @@
+"""Label the lines of a file by a trained classifier: one line out for each line in.
+
+python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=texts.txt
+python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=texts.txt --top=3 --output=labels.tsv
+echo "a good film" | python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=-
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from tflm import program
+from tflm.errors import UserError
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run; its best checkpoint is used.")
+_INPUT_FILE = flags.DEFINE_string(
+    "input_file", None, "A UTF-8 file with one text a line, without labels; - for stdin."
+)
+_TOP = flags.DEFINE_integer(
+    "top", 1, "So many of the likeliest labels, each with its probability, tabs between them.", 1
+)
+_OUTPUT = flags.DEFINE_string("output", None, "A file to write to instead of the terminal.")
+
+
+def read_lines(path: str) -> list[str]:
+    """The texts of `path`, or of stdin for "-".
+
+    Raises:
+        UserError: for a file that cannot be read or holds nothing.
+    """
+    try:
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).expanduser().read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"Cannot read --input_file={path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"--input_file={path} is not UTF-8, first at byte {error.start}. Convert it to UTF-8."
+        ) from error
+    if not text.strip():
+        raise UserError(f"--input_file={path} is empty. Give one text a line.")
+    # Not splitlines(): a text may hold U+2028 and its like.
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def probabilities(run, texts: list[str]):
+    """(N, L) float64: of each label, for every text.
+
+    Args:
+        run: a tflm.run.Run of a bag classifier.
+    """
+    import numpy as np
+    from keras import ops
+
+    from tflm.backend import compiled
+    from tflm.data.bag_batches import CHUNK_TEXTS, BagBatches
+    from tflm.data.labelled_store import unlabelled_split
+    from tflm.text.ngrams import text_bags
+    from trainers.objectives.classify_bag import logits_of
+
+    model = run.model
+    split = unlabelled_split(texts, run.tokenizer)
+    train, objective = run.experiment["train"], run.experiment["objective"]
+    batches = BagBatches(
+        split,
+        text_bags(model.config, model.pieces),
+        min(train["batch_size"], len(texts)),
+        objective["chunk_texts"],
+        seed=None,
+    )
+    score = compiled(model, lambda batch: logits_of(model.tables(), batch))
+    parts = []
+    for step in range(batches.num_batches):
+        batch = batches.batch(step)
+        parts.append(ops.convert_to_numpy(score(batch))[: batch[CHUNK_TEXTS][-1]])
+    logits = np.concatenate(parts).astype(np.float64)
+    values = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise UserError(f"Unexpected argument {argv[1]!r}. Everything is a flag, see --help.")
+    for flag, example in ((_RUN_DIR, "runs/fasttext_classifier"), (_INPUT_FILE, "texts.txt")):
+        if not flag.value:
+            raise UserError(f"--{flag.name} is missing. Give one, for example {example}.")
+    texts = read_lines(_INPUT_FILE.value)
+    program.load_backend()
+    from tflm import run as runs
+    from trainers import output_file
+    from trainers.terminal import warn
+
+    if _OUTPUT.value:
+        output_file.check(_OUTPUT.value, "--output")
+    run = runs.load(_RUN_DIR.value, say=warn)
+    if run.experiment["objective"]["kind"] != "classify_bag":
+        raise UserError(
+            f"{_RUN_DIR.value} is no classifier but a run of {run.family}. Give one that was trained with labels."
+        )
+    labels = run.experiment["objective"]["labels"]
+    shares = probabilities(run, texts)
+    likeliest = (-shares).argsort(axis=1, kind="stable")[:, : _TOP.value]
+    lines = [
+        "\t".join(f"{labels[i]}\t{row[i]:.4f}" for i in best)
+        for best, row in zip(likeliest, shares, strict=True)
+    ]
+    if _OUTPUT.value:
+        output_file.write(_OUTPUT.value, "\n".join(lines) + "\n", "--output")
+        print(f"Wrote {len(lines):,} lines to {_OUTPUT.value}.")
+    else:
+        print("\n".join(lines))
+    return 0
+
+
+def run():
+    program.run(main)
+
+
+if __name__ == "__main__":
+    run()
