@@ -24,7 +24,18 @@ def tiny_runs(tmp_path_factory, corpus) -> dict[str, Path]:
         tokenizer=TokenizerConfig(kind="sentencepiece", vocabulary_size=360),
     )
     vectors = dataclasses.replace(
-        tiny_experiment("word2vec", corpus, steps=60, batch_size=256, eval_every=30, **TINY),
+        tiny_experiment(
+            "word2vec",
+            corpus,
+            steps=60,
+            batch_size=16,
+            eval_every=30,
+            optimizer="sgd",
+            learning_rate=0.05,
+            clip_norm=0.0,
+            weight_decay=0.0,
+            **TINY,
+        ),
         objective=SkipGramConfig(subsample=0.0),
         tokenizer=TokenizerConfig(kind="word", normalization=("lowercase",)),
     )

@@ -19,9 +19,11 @@ RATE = 0.1
 CONFIGS = {"skip_gram": SkipGramConfig, "cbow": CBOWConfig}
 MODELS = {
     "word2vec": Word2VecConfig(vocabulary_size=44, hidden_dim=6, window=3),
-    "fasttext": FastTextConfig(vocabulary_size=44, hidden_dim=6, window=3, buckets=50, max_n=4),
+    "fasttext": FastTextConfig(vocabulary_size=44, hidden_dim=6, window=3, buckets=300, max_n=4),
 }
-WORDS = ["<pad>", "<unk>", "<s>", "</s>", *(f"word{i}" * (1 + i % 3) for i in range(40))]
+SYLLABLES = ("ka", "lo", "mi", "ne", "su", "té", "vo", "世", "ры")
+WORDS = ["<pad>", "<unk>", "<s>", "</s>"]
+WORDS += [SYLLABLES[i % 9] + SYLLABLES[i // 9] * (i % 2) for i in range(40)]
 
 
 def sigmoid(x):
@@ -125,18 +127,19 @@ def test_validation_is_the_mean_over_all_pairs(kind, family):
     flat = objective.evaluator(model, train, None)(token_split(tokens))
     assert flat["loss"] == pytest.approx(4 * np.log(2), rel=1e-5)
     assert flat["num_pairs"] == measured["num_pairs"]
-    assert measured["loss"] != pytest.approx(flat["loss"], rel=0.01)
+    assert abs(measured["loss"] - flat["loss"]) > 5e-4
 
 
 @pytest.mark.parametrize("family", MODELS)
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_words_that_stand_together_come_together(kind, family):
     """In the text every word 20 + i follows word i."""
-    objective, model, source = set_up(kind, family, learning_rate=0.05)
+    rate = {"word2vec": 0.05, "fasttext": 0.02}[family]  # these words share most of their n-grams
+    objective, model, source = set_up(kind, family, learning_rate=rate)
     tables = {name: ops.convert_to_tensor(v) * 0.1 for name, v in model.tables().items()}
     losses = []
     for step in range(150):
-        loss, tables, _ = objective.update(tables, {}, source.batch(step), np.float32(0.05))
+        loss, tables, _ = objective.update(tables, {}, source.batch(step), np.float32(rate))
         losses.append(float(loss))
     assert np.isfinite(losses).all()
     assert np.mean(losses[-20:]) < np.mean(losses[:5]) - 0.2

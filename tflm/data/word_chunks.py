@@ -30,7 +30,10 @@ from tflm.text.bags import Bags
 POSITION_IDS = "position_ids"  # (C, N + 2w) int32
 NEGATIVE_IDS = "negative_ids"  # (C, N / L, K) int32
 REACH = "reach"  # (C, 2, N) int32: words of the window to the left and to the right
-BAG_IDS = "bag_ids"  # (C, M) int32: rows of every word, position after position; only with `bags`
+# Only with `bags`. A word that a chunk has more than once is made of its rows once, where it stands first.
+FIRST_POSITIONS = "first_positions"  # (C, N + 2w) int32: where each position's word stands first
+BAG_SIZES = "bag_sizes"  # (C, N + 2w) float32: rows of each position's word
+BAG_IDS = "bag_ids"  # (C, M) int32: the rows of every first position
 BAG_POSITIONS = "bag_positions"  # (C, M) int32: whose row it is; N + 2w where there is none
 NUM_CHUNKS = "num_chunks"  # () int32: the others are empty
 
@@ -40,8 +43,8 @@ SMALLEST_BLOCK = (
 NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos: no words
 UNKNOWN_ID = 1
 # The most that learning rate * (how often an update of a chunk meets a row that another one has changed) may be.
-# Measured on 14 million words of novels: up to 1.5 the vectors are as good as with one pair after the other, 3
-# diverges.
+# Measured on 14 million words of novels: up to 1.5 the vectors are as good as with one pair after the other, for words
+# and for subwords; 3 diverges.
 MOST_COLLISIONS = 1.5
 LARGEST_CHUNK = 1024
 
@@ -104,9 +107,11 @@ class WordChunks:
         self._keep[:NUM_SPECIAL_IDS] = 0
         kept = share * self._keep
         words, drawn = kept / kept.sum(), weights / weights.sum()
-        # A word is met by w + 1 words on average (the width is uniform in 1..w), each with its negatives.
-        collisions = (window + 1) * (words * (words + negatives * drawn)).sum()
-        most = MOST_COLLISIONS / (learning_rate * collisions)
+        # A word is met by w + 1 words on average (the width is uniform in 1..w). Its output row is changed where it is
+        # met and where it is drawn, its input rows by every word that shares them.
+        outputs = float((words * (words + negatives * drawn)).sum())
+        inputs = _overlap(words, bags)
+        most = MOST_COLLISIONS / (learning_rate * (window + 1) * max(inputs, outputs))
         # A frame looks into its own block and the next one.
         self._block = SMALLEST_BLOCK * -(-2 * window // SMALLEST_BLOCK)
         self.chunk_size = self._block
@@ -116,13 +121,12 @@ class WordChunks:
         expected = self.tokens_per_step * kept.sum()
         room = min(1.25 * expected + 8 * expected**0.5, self.tokens_per_step)
         self._num_chunks = int(-(-room // self.chunk_size))
-        self._bag_room = 0
         if bags is not None:
-            mean_size = float((kept * bags.sizes).sum() / kept.sum())
-            room = 1.25 * mean_size * (self.chunk_size + 2 * window)
+            num_positions = self.chunk_size + 2 * window
+            rows = ((1 - (1 - words) ** num_positions) * bags.sizes).sum()
             # One block of the longest words must fit, whatever the average.
             least = int(bags.sizes.max()) * (self._block + 2 * window)
-            self._bag_room = int(-(-max(room, least) // 128)) * 128
+            self._bag_room = int(-(-max(1.2 * rows, least) // 128)) * 128
             self._num_chunks = int(self._num_chunks * 1.25) + 1
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
@@ -181,37 +185,59 @@ class WordChunks:
 
     def _cut(self, words: np.ndarray):
         """Where chunks start and end: after N words, or earlier where their subwords would not fit."""
-        if self._bags is None:
-            starts = np.arange(0, len(words), self.chunk_size)
-            ends = np.minimum(starts + self.chunk_size, len(words))
-            return starts[: self._num_chunks], ends[: self._num_chunks]
-        halo = self._window
-        rows = np.concatenate([[0], np.cumsum(self._bags.sizes[words])])
-        starts, ends, start = [], [], 0
-        while start < len(words) and len(starts) < self._num_chunks:
-            last = np.searchsorted(rows, rows[max(start - halo, 0)] + self._bag_room, "right") - 1
-            length = min(
-                self.chunk_size, max((int(last) - halo - start) // self._block, 1) * self._block
-            )
-            starts.append(start)
-            ends.append(min(start + length, len(words)))
-            start += length
-        return np.array(starts, np.int64), np.array(ends, np.int64)
+        starts = np.arange(0, len(words), self.chunk_size)
+        ends = np.minimum(starts + self.chunk_size, len(words))
+        while self._bags is not None:
+            rows = [self._num_rows(words, *bounds) for bounds in zip(starts, ends, strict=True)]
+            too_many = np.array(rows, np.int64) > self._bag_room
+            if not too_many.any():
+                break
+            blocks = np.maximum((ends - starts)[too_many] // self._block // 2, 1)
+            middles = starts[too_many] + blocks * self._block
+            starts, ends = np.sort(np.append(starts, middles)), np.sort(np.append(ends, middles))
+        return starts[: self._num_chunks], ends[: self._num_chunks]
+
+    def _num_rows(self, words: np.ndarray, start: int, end: int) -> int:
+        seen = words[max(start - self._window, 0) : end + self._window]
+        return int(self._bags.sizes[np.unique(seen)].sum())
 
     def _bags_of(self, position_ids: np.ndarray) -> dict[str, np.ndarray]:
         bags, (num_chunks, num_positions) = self._bags, position_ids.shape
+        chunk = np.arange(num_chunks)[:, None]
+        # The same word of another chunk is another one.
+        keys = position_ids + chunk * np.int64(len(bags.splits))
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        first_positions = first[inverse].reshape(position_ids.shape) - chunk * num_positions
         sizes = np.where(position_ids < NUM_SPECIAL_IDS, 0, bags.sizes[position_ids])
-        ids = np.zeros((num_chunks, self._bag_room), np.int32)
-        positions = np.full((num_chunks, self._bag_room), num_positions, np.int32)
-        total = sizes.sum(axis=1)
-        filled = np.arange(self._bag_room) < total[:, None]
-        flat = sizes.ravel()
+        own = np.where(first_positions == np.arange(num_positions), sizes, 0)
+        flat = own.ravel()
         ends = np.cumsum(flat)
         offset = np.arange(ends[-1]) - np.repeat(ends - flat, flat)
+        filled = np.arange(self._bag_room) < own.sum(axis=1)[:, None]
+        ids = np.zeros((num_chunks, self._bag_room), np.int32)
         ids[filled] = bags.ids[np.repeat(bags.splits[position_ids].ravel(), flat) + offset]
-        numbers = np.tile(np.arange(num_positions), num_chunks)
-        positions[filled] = np.repeat(numbers, flat)
-        return {BAG_IDS: ids, BAG_POSITIONS: positions}
+        positions = np.full((num_chunks, self._bag_room), num_positions, np.int32)
+        positions[filled] = np.repeat(np.tile(np.arange(num_positions), num_chunks), flat)
+        return {
+            FIRST_POSITIONS: first_positions.astype(np.int32),
+            BAG_SIZES: sizes.astype(np.float32),
+            BAG_IDS: ids,
+            BAG_POSITIONS: positions,
+        }
+
+
+def _overlap(words: np.ndarray, bags: Bags | None) -> float:
+    """How much of the rows of one word belongs to another, on average over two words of the text.
+
+    Args:
+        words: (V,) their shares of the text. A word of one row overlaps with itself alone.
+    """
+    if bags is None:
+        return float((words * words).sum())
+    of_rows = np.repeat(words, bags.sizes)
+    has_row = np.bincount(bags.ids, of_rows)
+    share_of_row = np.bincount(bags.ids, of_rows / np.repeat(bags.sizes, bags.sizes))
+    return float((has_row * share_of_row).sum())
 
 
 def word_counts(split: TokenSplit, vocabulary_size: int) -> np.ndarray:

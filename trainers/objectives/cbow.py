@@ -14,7 +14,7 @@ from keras import ops
 
 from tflm.backend import add_rows
 from tflm.data.word_chunks import NEGATIVE_IDS, POSITION_IDS
-from trainers.objectives.frames import Frames, add_to_inputs, input_sums
+from trainers.objectives.frames import Frames, add_to_input_frames, input_frames
 from trainers.objectives.negative_sampling import (
     NegativeSamplingConfig,
     NegativeSamplingObjective,
@@ -44,9 +44,9 @@ class _Meetings:
     def __init__(self, tables, chunk, config):
         self.tables, self.chunk = tables, chunk
         self.frames = frames = Frames(chunk)
-        sums, counts = input_sums(tables["input"], chunk)
-        total = ops.matmul(frames.mask, frames.of(sums))  # (n, L, D)
-        count = ops.sum(frames.mask * frames.of(counts)[:, None, :], axis=-1, keepdims=True)
+        sums, counts = input_frames(tables["input"], chunk, frames)
+        total = ops.matmul(frames.mask, sums)  # (n, L, D)
+        count = ops.sum(frames.mask * counts[:, None, :], axis=-1, keepdims=True)
         self.has_context = ops.cast(count > 0, "float32")
         self.averages = total / ops.maximum(count, 1.0)
         # One look-up and one change of the table: two would make XLA copy it.
@@ -75,6 +75,6 @@ class _Meetings:
         outputs = ops.concatenate([own * self.averages, negatives], axis=1)
         ids = ops.reshape(self.output_ids, (-1,))
         return (
-            add_to_inputs(self.tables["input"], self.chunk, self.frames.add_up(contexts)),
+            add_to_input_frames(self.tables["input"], self.chunk, self.frames, contexts),
             add_rows(self.tables["output"], ids, ops.reshape(outputs, (ids.shape[0], -1))),
         )

@@ -8,7 +8,15 @@ import numpy as np
 from keras import ops
 
 from tflm.backend import add_rows
-from tflm.data.word_chunks import BAG_IDS, BAG_POSITIONS, NEGATIVE_IDS, POSITION_IDS, REACH
+from tflm.data.word_chunks import (
+    BAG_IDS,
+    BAG_POSITIONS,
+    BAG_SIZES,
+    FIRST_POSITIONS,
+    NEGATIVE_IDS,
+    POSITION_IDS,
+    REACH,
+)
 
 
 def input_sums(table, chunk: dict):
@@ -23,17 +31,36 @@ def input_sums(table, chunk: dict):
     # One more position takes what fills up the chunk's room.
     rows = ops.take(table, chunk[BAG_IDS], axis=0)
     sums = add_rows(ops.zeros((ids.shape[0] + 1, table.shape[1])), chunk[BAG_POSITIONS], rows)
-    ones = ops.ones((*chunk[BAG_POSITIONS].shape, 1), "float32")
-    counts = add_rows(ops.zeros((ids.shape[0] + 1, 1)), chunk[BAG_POSITIONS], ones)
-    return sums[:-1], counts[:-1, 0]
+    return ops.take(sums, chunk[FIRST_POSITIONS], axis=0), chunk[BAG_SIZES]
 
 
 def add_to_inputs(table, chunk: dict, change):
     """`table` with `change` (P, D) added to every row that the position is made of (fastText does not divide it)."""
     if BAG_IDS not in chunk:
         return add_rows(table, chunk[POSITION_IDS], change)
-    change = ops.pad(change, ((0, 1), (0, 0)))
+    num_positions, width = change.shape
+    change = add_rows(ops.zeros((num_positions + 1, width)), chunk[FIRST_POSITIONS], change)
     return add_rows(table, chunk[BAG_IDS], ops.take(change, chunk[BAG_POSITIONS], axis=0))
+
+
+def input_frames(table, chunk: dict, frames: "Frames"):
+    """As `input_sums`, of what every frame holds: sums (n, F, D) and counts (n, F).
+
+    Words of one row are looked up once a frame, which is faster than to look them up once and to copy them.
+    """
+    if BAG_IDS not in chunk:
+        ids = frames.of(chunk[POSITION_IDS])
+        return ops.take(table, ids, axis=0), ops.ones(ids.shape, "float32")
+    sums, counts = input_sums(table, chunk)
+    return frames.of(sums), frames.of(counts)
+
+
+def add_to_input_frames(table, chunk: dict, frames: "Frames", change):
+    """As `add_to_inputs`, with a change (n, F, D) for every frame."""
+    if BAG_IDS not in chunk:
+        ids = ops.reshape(frames.of(chunk[POSITION_IDS]), (-1,))
+        return add_rows(table, ids, ops.reshape(change, (ids.shape[0], -1)))
+    return add_to_inputs(table, chunk, frames.add_up(change))
 
 
 class Frames:
