@@ -123,10 +123,11 @@ def _entries(source, size, first):
     for _ in range(size):
         while True:
             end = data.find(b"\0", start)
+            if (len(data) if end < 0 else end) - start > _WORD_BYTES:
+                place = first + start
+                raise source.error(f"its dictionary is damaged: no word ends behind byte {place}")
             if end >= 0 and end + _ENTRY_BYTES <= len(data):
                 break
-            if end < 0 and len(data) - start > _WORD_BYTES:
-                raise source.error(f"its dictionary is damaged: no word ends behind byte {first}")
             more = source.read(_BLOCK_BYTES)
             if not more:
                 raise source.ends_early("the dictionary")

@@ -111,7 +111,7 @@ def detect(path) -> str:
 def _text_or_binary(line: bytes) -> str:
     """What follows word2vec's header: float32 are hardly ever all printable; numbers that are misspelt still are."""
     try:
-        is_text = not _CONTROL.search(line.partition(b" ")[2].decode("utf-8"))
+        is_text = not _CONTROL.search((line.partition(b" ")[2] or line).decode("utf-8"))
     except UnicodeDecodeError:
         is_text = False
     return "word2vec_text" if is_text else "word2vec_binary"

@@ -145,8 +145,8 @@ class WordVectors:
         with np.errstate(invalid="ignore", over="ignore"):
             if self._lengths is None:
                 squares = np.einsum("nd,nd->n", self.table, self.table)
-                self._lengths = np.maximum(np.sqrt(squares), 1e-12)
-            cosines = self.table @ (query / max(np.linalg.norm(query), 1e-12)) / self._lengths
+                self._lengths = np.sqrt(np.where(squares == 0, 1, squares))
+            cosines = self.table @ (query / (np.linalg.norm(query) or 1)) / self._lengths
         cosines[np.isnan(cosines)] = -np.inf
         cosines[[self.ids[word] for word in exclude if word in self.ids]] = -np.inf
         best = np.arange(len(cosines))
