@@ -33,9 +33,30 @@ def test_all_of_it_is_the_training_split_of_the_store(tmp_path):
 @pytest.mark.parametrize("count", [3, 4, 5])
 def test_tiny_corpora_agree_too(tmp_path, count):
     config = corpus(tmp_path, [f"{i}" for i in range(count)] * 2)
-    assert list(training_texts(config, 10**9, 0, tmp_path)) == stored_training_texts(
-        config, tmp_path
-    )
+    stored = stored_training_texts(config, tmp_path)
+    assert list(training_texts(config, 10**9, 0, tmp_path)) == stored
+    assert sorted(training_texts(config, 0, 0, tmp_path)) == sorted(stored)
+
+
+@pytest.mark.parametrize("fractions", [(0.2, 0.1), (0.2, 0.0), (0.0, 0.0)])
+def test_without_a_bound_it_is_the_training_split_too(tmp_path, fractions):
+    lines = [f"line {i % 700} 中" for i in range(1000)]
+    config = corpus(tmp_path, lines, validation_fraction=fractions[0], test_fraction=fractions[1])
+    texts = list(training_texts(config, 0, 0, tmp_path))
+    stored = stored_training_texts(config, tmp_path)
+    assert sorted(texts) == sorted(stored)
+    places = [stored.index(text) for text in texts]
+    assert sum(a > b for a, b in zip(places, places[1:], strict=False)) < 30  # nearly in order
+
+
+def test_without_a_bound_texts_are_handed_on_while_they_are_read(tmp_path):
+    config = corpus(tmp_path, [f"line {i}" * 1000 for i in range(2000)])
+    done = []
+    texts = training_texts(config, 0, 0, tmp_path, lambda *report: done.append(report))
+    next(texts)
+    assert done[-1][1] < done[-1][2] / 2
+    assert sum(1 for _ in texts) > 1500
+    assert done[-1][:2] == ("read text", done[-1][2])
 
 
 def test_given_files_are_held_out(tmp_path):
@@ -46,6 +67,7 @@ def test_given_files_are_held_out(tmp_path):
     )
     texts = list(training_texts(config, 10**9, 0, tmp_path))
     assert texts == [f"line {i}" for i in range(10) if i not in (3, 5)]
+    assert sorted(training_texts(config, 0, 0, tmp_path)) == texts
 
 
 def test_sample_is_bounded_uniform_and_seeded(tmp_path):
@@ -68,3 +90,5 @@ def test_one_document_larger_than_the_sample_is_cut(tmp_path):
 def test_no_text(tmp_path):
     with pytest.raises(UserError, match="no text to train on"):
         list(training_texts(corpus(tmp_path, []), 100, 0, tmp_path))
+    with pytest.raises(UserError, match="no text to train on"):
+        list(training_texts(corpus(tmp_path, []), 0, 0, tmp_path))

@@ -1,4 +1,4 @@
-"""A bounded sample of the training text, to train a tokenizer on before there are token ids."""
+"""The training text, or a bounded sample of it, to train a tokenizer on before there are token ids."""
 
 import heapq
 import os
@@ -35,7 +35,8 @@ def training_texts(
 
     Args:
         config: what to read, how to cut and split it.
-        sample_bytes: the most to keep in memory and to give.
+        sample_bytes: the most to keep in memory and to give; 0 gives all documents as they are read,
+            a few of them later.
         seed: of the choice.
         cache_folder: as for `build_store`.
         progress: called as progress(description, done, total) in bytes.
@@ -52,16 +53,15 @@ def training_texts(
             for _, hashes in _hashed(sources[split], config, None, read):
                 held_out.add(hashes)
     # The reading order's number tells which of equal documents came first, and restores the order.
-    sample, passed = _BoundedSample(sample_bytes), 0
+    chosen, passed = _BoundedSample(sample_bytes, seed) if sample_bytes else _Everything(), 0
     smallest, counts = SmallestHashes(), np.zeros(len(SPLITS), dtype=np.int64)
     for texts, hashes in _hashed(sources["train"], config, progress, read):
         splits = rule.split_of(hashes)
         splits[held_out.contains(hashes)] = -1
         counts += [np.count_nonzero(splits == split) for split in range(len(SPLITS))]
         smallest.add(hashes[splits == TRAIN])
-        priorities = mix(hashes, seed)
-        for place in np.flatnonzero(splits == TRAIN):
-            sample.offer(int(priorities[place]), int(hashes[place]), texts[place])
+        places = np.flatnonzero(splits == TRAIN)
+        yield from chosen.take(hashes[places], [texts[place] for place in places])
         passed += sum(map(len, texts))
         if passed >= _CHARACTERS_BETWEEN_RELEASES:
             release_free_memory()
@@ -69,14 +69,33 @@ def training_texts(
     release_free_memory()
     mended = rule.mended(counts, smallest)
     moved = {value for value, _ in mended.forced} if mended else set()
-    texts = [text for value, text in sample.in_order() if value not in moved]
+    texts = [text for value, text in chosen.left() if value not in moved]
     if not texts:
         raise UserError(f"The corpus {config.corpus!r} holds no text to train on.")
-    if len(texts) == 1:
+    if sample_bytes and len(texts) == 1:
         # One document may be larger than the sample.
         yield texts[0].encode("utf-8")[:sample_bytes].decode("utf-8", "ignore")
     else:
         yield from texts
+
+
+class _Everything:
+    """Every document, handed on at once, but for the few that `SplitRule.mended` may move to an empty split."""
+
+    def __init__(self):
+        self._seen = SeenHashes()
+        self._left: dict[
+            int, str
+        ] = {}  # the smallest hashes so far, as many as SmallestHashes holds
+
+    def take(self, hashes: np.ndarray, texts: list[str]) -> Iterator[str]:
+        for place in np.flatnonzero(self._seen.add(hashes)):
+            self._left[int(hashes[place])] = texts[place]
+            if len(self._left) > len(SPLITS):
+                yield self._left.pop(max(self._left))
+
+    def left(self) -> Iterator[tuple[int, str]]:
+        yield from self._left.items()
 
 
 class _BoundedSample:
@@ -86,15 +105,23 @@ class _BoundedSample:
     or finds that its priority is too high.
     """
 
-    def __init__(self, sample_bytes: int):
+    def __init__(self, sample_bytes: int, seed: int):
         self._sample_bytes = sample_bytes
+        self._seed = seed
         self._size = 0
         self._heap: list[tuple[int, int, int, str]] = []  # (-priority, number, hash, text)
         self._hashes: set[int] = set()
         self._number = 0
         self._limit = 1 << 64
 
-    def offer(self, priority: int, value: int, text: str):
+    def take(self, hashes: np.ndarray, texts: list[str]) -> tuple:
+        """Nothing is handed on before the last document is seen."""
+        priorities = mix(hashes, self._seed)
+        for priority, value, text in zip(priorities, hashes, texts, strict=True):
+            self._offer(int(priority), int(value), text)
+        return ()
+
+    def _offer(self, priority: int, value: int, text: str):
         self._number += 1
         if priority >= self._limit or value in self._hashes:
             return
@@ -107,7 +134,8 @@ class _BoundedSample:
             self._hashes.remove(value)
             self._size -= len(text.encode("utf-8"))
 
-    def in_order(self) -> Iterator[tuple[int, str]]:
+    def left(self) -> Iterator[tuple[int, str]]:
+        """(hash, text), in reading order."""
         for _, value, text in sorted(item[1:] for item in self._heap):
             yield value, text
 

@@ -1,27 +1,32 @@
-"""Worker processes that tokenize batches of documents, their results in the order of the batches.
+"""A function applied to batches of documents by worker processes, its results in the order of the batches: how
+documents are tokenized, and their words counted.
 
 Each worker serves one pipe and answers one batch at a time; a thread of the parent waits on each pipe.
 When the parent dies, however it dies, the pipe ends and the worker leaves: no orphan stays behind
 (the workers of `concurrent.futures` do, after a kill -9). At most two batches a worker are under way,
 so memory does not grow with the corpus.
 
-Each result costs one copy through the pipe, about 1 ms a megabyte, against some 100 ms to tokenize it.
+Each batch and result costs one copy through the pipe, about 1 ms a megabyte, against some 100 ms to tokenize it.
 """
 
 import collections
 import contextlib
+import functools
+import itertools
 import multiprocessing
 import os
 import queue
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from tflm.data.encode import EncodedBatch, encode_documents
 from tflm.errors import UserError
 
 _BATCHES_A_WORKER = 2
+# For fewer batches (of a megabyte, in all uses), starting processes takes longer than the work.
+_FEW_BATCHES = 4
 _LEAVE_SECONDS = 5
 
 
@@ -36,20 +41,46 @@ def available_cores() -> int:
 def encode_in_processes(
     tokenizer, batches: Iterable[list[str]], num_workers: int
 ) -> Iterator[EncodedBatch]:
-    """`encode_documents` of every batch, in order, by `num_workers` processes.
+    """`encode_documents` of every batch, in order, by `num_workers` processes."""
+    return map_in_processes(functools.partial(encode_documents, tokenizer), batches, num_workers)
+
+
+def map_batches(function: Callable, batches: Iterable, num_workers: int = 0) -> Iterator:
+    """`function(batch)` of every batch, in order: by several processes where that pays, else by this one.
+
+    Args:
+        function: is pickled into the processes, and so are batches and results.
+        batches: of about a megabyte each.
+        num_workers: 0 for as many as there are cores.
 
     Raises:
-        UserError: where a worker was killed (mostly for want of memory).
+        UserError: as `map_in_processes`.
+    """
+    num_workers = num_workers or available_cores()
+    batches = iter(batches)
+    first = list(itertools.islice(batches, _FEW_BATCHES))
+    together = itertools.chain(first, batches)
+    if num_workers == 1 or len(first) < _FEW_BATCHES:
+        yield from map(function, together)
+    else:
+        yield from map_in_processes(function, together, num_workers)
+
+
+def map_in_processes(function: Callable, batches: Iterable, num_workers: int) -> Iterator:
+    """`function(batch)` of every batch, in order, by `num_workers` processes.
+
+    Raises:
+        UserError: where a worker was killed (mostly for want of memory); and what `function` raises.
     """
     context = multiprocessing.get_context("spawn")
     idle: queue.SimpleQueue = queue.SimpleQueue()
     processes, connections = [], []
-    threads = ThreadPoolExecutor(num_workers, thread_name_prefix="tokenize")
+    threads = ThreadPoolExecutor(num_workers, thread_name_prefix="worker")
     try:
         with _main_module_hidden():
             for _ in range(num_workers):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(theirs, tokenizer), daemon=True)
+                process = context.Process(target=_serve, args=(theirs, function), daemon=True)
                 process.start()
                 theirs.close()  # Or the end of the worker would not be seen.
                 processes.append(process)
@@ -72,14 +103,14 @@ def encode_in_processes(
             connection.close()
 
 
-def _ask(idle, batch: list[str]) -> EncodedBatch:
+def _ask(idle, batch):
     connection = idle.get()
     try:
         connection.send(batch)
         answer = connection.recv()
     except (EOFError, OSError) as error:
         raise UserError(
-            "A tokenizing process ended early, perhaps for want of memory. Use fewer of them: "
+            "A worker process ended early, perhaps for want of memory. Use fewer of them: "
             "--config.data.workers=1."
         ) from error
     finally:
@@ -89,13 +120,13 @@ def _ask(idle, batch: list[str]) -> EncodedBatch:
     return answer
 
 
-def _serve(connection, tokenizer):
+def _serve(connection, function):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair.
     with contextlib.suppress(EOFError, OSError):  # The parent has gone.
         while True:
             batch = connection.recv()
             try:
-                answer = encode_documents(tokenizer, batch)
+                answer = function(batch)
             except Exception as error:  # noqa: BLE001 - the parent raises it.
                 answer = error
             connection.send(answer)

@@ -16,7 +16,7 @@ class ByteTokenizer(Tokenizer):
     vocabulary_size = FIRST_BYTE_ID + 256
 
     @classmethod
-    def train(cls, config, texts):
+    def train(cls, config, texts, map_batches, say):
         """Needs no text and reads none."""
         return cls(config.normalization)
 

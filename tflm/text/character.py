@@ -6,7 +6,7 @@ import numpy as np
 
 from tflm.errors import UserError
 from tflm.text.tokenizer import UNK_ID, check_keys
-from tflm.text.vocabulary import FIRST_PIECE_ID, VocabularyTokenizer, most_frequent
+from tflm.text.vocabulary import FIRST_PIECE_ID, VocabularyTokenizer
 
 
 class CharacterTokenizer(VocabularyTokenizer):
@@ -22,11 +22,12 @@ class CharacterTokenizer(VocabularyTokenizer):
         self._ids[codes] = np.arange(FIRST_PIECE_ID, FIRST_PIECE_ID + len(codes))
 
     @classmethod
-    def train(cls, config, texts):
-        counts = collections.Counter()
-        for text in texts:
-            counts.update(text)
-        return cls(most_frequent(counts, config), config.normalization)
+    def counter(cls, config):
+        return _count_characters
+
+    @classmethod
+    def of_pieces(cls, pieces, config):
+        return cls(pieces, config.normalization)
 
     @classmethod
     def from_description(cls, values, folder):
@@ -51,3 +52,10 @@ class CharacterTokenizer(VocabularyTokenizer):
         from tflm.text.in_graph import CharacterInGraph
 
         return CharacterInGraph(self.pieces, self.normalization)
+
+
+def _count_characters(texts: list[str]) -> collections.Counter:
+    counts = collections.Counter()
+    for text in texts:
+        counts.update(text)
+    return counts

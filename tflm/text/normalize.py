@@ -53,7 +53,8 @@ def nfkc(text: str) -> str:
 
 def lowercase(text: str) -> str:
     """Every character's own lower case; a final capital sigma becomes a plain small sigma."""
-    return text.lower() if text.isascii() else text.translate(lowercase_table())
+    # `str.lower` looks around a capital sigma only, and is ten times as fast as `translate`.
+    return text.translate(lowercase_table()) if "\u03a3" in text else text.lower()
 
 
 @functools.cache

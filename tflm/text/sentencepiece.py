@@ -21,6 +21,7 @@ import pathlib
 import tempfile
 
 from tflm.errors import UserError, unknown_name
+from tflm.text.normalize import normalize
 from tflm.text.tokenizer import (
     BOS_ID,
     EOS_ID,
@@ -65,7 +66,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._processor = _open(model)
 
     @classmethod
-    def train(cls, config, texts):
+    def train(cls, config, texts, map_batches, say):
         if config.algorithm not in ALGORITHMS:
             raise unknown_name("sentencepiece algorithm", config.algorithm, ALGORITHMS)
         if config.vocabulary_size < MIN_VOCABULARY_SIZE:
@@ -74,7 +75,8 @@ class SentencePieceTokenizer(Tokenizer):
                 f"tokenizer ({NUM_FIXED_PIECES} are fixed). Received: {config.vocabulary_size}."
             )
         room = config.vocabulary_size - NUM_FIXED_PIECES
-        lines = _training_lines(texts, max_characters=room // 2)
+        normalized = (normalize(text, config.normalization) for text in texts)
+        lines = _training_lines(normalized, max_characters=room // 2)
         return cls(_train_model(lines, config), config.normalization)
 
     @classmethod

@@ -15,7 +15,8 @@ import json
 import os
 import pathlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 
 from tflm.errors import UserError, unknown_name
 from tflm.text import normalize
@@ -47,8 +48,8 @@ class TokenizerConfig:
         split: "words", "whitespace" or "jieba"; word only (see `word.py`).
         min_count: a rarer character or word is unknown; character and word only.
         normalization: names of `normalize.STEPS`, in order.
-        sample_bytes: UTF-8 bytes of text that the tokenizer is trained on; the caller of `train`
-            keeps to it.
+        sample_bytes: UTF-8 bytes of text that the tokenizer is trained on, 0 for all there is (which
+            "sentencepiece" would hold in memory); the caller of `train` keeps to it.
     """
 
     kind: str = "sentencepiece"
@@ -72,8 +73,8 @@ class Tokenizer(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def train(cls, config: TokenizerConfig, texts: Iterable[str]) -> "Tokenizer":
-        """A tokenizer for `texts`, which are normalised already."""
+    def train(cls, config: TokenizerConfig, texts: Iterable[str], map_batches, say) -> "Tokenizer":
+        """A tokenizer for `texts`, which are not normalised; the arguments are those of `train` below."""
 
     @classmethod
     @abc.abstractmethod
@@ -160,8 +161,26 @@ class Tokenizer(abc.ABC):
         }
 
 
-def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+def in_this_process(function, batches: Iterable) -> Iterator:
+    """function(batch) of every batch, in order."""
+    for batch in batches:
+        yield function(batch)
+
+
+def train(
+    config: TokenizerConfig,
+    texts: Iterable[str],
+    map_batches=in_this_process,
+    say=warnings.warn,
+) -> Tokenizer:
     """A new tokenizer from a stream of texts.
+
+    Args:
+        config: how to make it.
+        texts: to make it for; characters and words are counted as the texts come.
+        map_batches: by whom they are counted. It does what `in_this_process` does;
+            `tflm.data.workers.map_batches` does it with several processes, with the same result.
+        say: told, in one line, where there are so many different words that rare ones were forgotten.
 
     Raises:
         UserError: for an unknown name or impossible number in `config`, and where `texts` hold
@@ -171,8 +190,11 @@ def train(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     normalize.check_steps(config.normalization)
     if config.min_count < 1:
         raise UserError(f"`min_count` must be at least 1. Received: {config.min_count}.")
-    normalized = (normalize.normalize(text, config.normalization) for text in texts)
-    return tokenizer_class.train(config, normalized)
+    if config.sample_bytes < 0:
+        raise UserError(
+            f"`sample_bytes` must be 0, for all the text, or more. Received: {config.sample_bytes}."
+        )
+    return tokenizer_class.train(config, texts, map_batches, say)
 
 
 def load(folder) -> Tokenizer:

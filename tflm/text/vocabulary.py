@@ -1,11 +1,17 @@
 """Tokenizers that are a plain list of pieces: what characters and words have in common."""
 
-import collections
+import abc
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 
 from tflm.errors import UserError
+from tflm.text import piece_counts
+from tflm.text.normalize import normalize
 from tflm.text.tokenizer import SPECIAL_PIECES, Tokenizer, printable
 
 FIRST_PIECE_ID = len(SPECIAL_PIECES)
+BATCH_CHARACTERS = 1 << 20
 
 
 class VocabularyTokenizer(Tokenizer):
@@ -27,6 +33,40 @@ class VocabularyTokenizer(Tokenizer):
             printable(piece): i for piece, i in self.ids.items() if printable(piece) != piece
         }
 
+    @classmethod
+    @abc.abstractmethod
+    def counter(cls, config):
+        """A function that gives the Counter of the pieces of normalised texts, list[str]; it can be pickled."""
+
+    @classmethod
+    @abc.abstractmethod
+    def of_pieces(cls, pieces: list[str], config) -> "VocabularyTokenizer":
+        """The tokenizer of `config` with these pieces."""
+
+    @classmethod
+    def train(cls, config, texts, map_batches, say):
+        room = config.vocabulary_size - FIRST_PIECE_ID
+        if room < 1:
+            raise UserError(
+                f"`vocabulary_size` must be at least {FIRST_PIECE_ID + 1} for a {config.kind} "
+                f"tokenizer. Received: {config.vocabulary_size}."
+            )
+        count = functools.partial(_count, cls.counter(config), config.normalization)
+        found = piece_counts.PieceCounts(piece_counts.MAX_PIECES)
+        # Closed at once after an error, or worker processes would wait for its traceback to go.
+        with contextlib.closing(map_batches(count, _batches(texts))) as parts:
+            for part in parts:
+                found.add(part)
+        for special in SPECIAL_PIECES:
+            found.counts.pop(special, None)
+        if found.dropped:
+            say(
+                f"The text has more than {found.max_pieces:,} different {config.kind}s; {found.dropped:,} of the "
+                f"rarest were dropped while counting. Counts may be too low by up to {found.too_low_by}, and a "
+                f"{config.kind} that occurs less than {config.min_count + found.too_low_by} times may be missing."
+            )
+        return cls.of_pieces(_ranked(found.counts, config)[:room], config)
+
     @property
     def vocabulary_size(self) -> int:
         return FIRST_PIECE_ID + len(self.pieces)
@@ -44,28 +84,35 @@ class VocabularyTokenizer(Tokenizer):
         return self.ids.get(piece, self._ids_by_name.get(piece))
 
 
-def most_frequent(counts: collections.Counter, config) -> list[str]:
-    """The pieces to keep, most frequent first, equal counts in the order of code points.
+def _count(counter, normalization, texts: list[str]):
+    return counter([normalize(text, normalization) for text in texts])
 
-    Raises:
-        UserError: where nothing is left to keep.
-    """
-    room = config.vocabulary_size - FIRST_PIECE_ID
-    if room < 1:
-        raise UserError(
-            f"`vocabulary_size` must be at least {FIRST_PIECE_ID + 1} for a {config.kind} "
-            f"tokenizer. Received: {config.vocabulary_size}."
-        )
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _ranked(counts: Mapping[str, int], config) -> list[str]:
+    """The pieces that are not too rare, most frequent first, equal counts in the order of code points."""
     if not counts:
         raise UserError(
             f"A {config.kind} tokenizer needs text to be trained on. Received: none; "
             "check the corpus and the normalization."
         )
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    kept = [piece for piece, count in ranked[:room] if count >= config.min_count]
-    if not kept:
+    # Two sorts, the second of which keeps the order of equals: pairs to sort by would be larger than the counts.
+    ranked = sorted(piece for piece, count in counts.items() if count >= config.min_count)
+    ranked.sort(key=counts.__getitem__, reverse=True)
+    if not ranked:
         raise UserError(
             f"`min_count`={config.min_count} leaves nothing: the most frequent piece of the "
-            f"training text occurs {ranked[0][1]} times; lower it or give more text."
+            f"training text occurs {max(counts.values())} times; lower it or give more text."
         )
-    return kept
+    return ranked

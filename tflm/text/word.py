@@ -21,7 +21,7 @@ import regex
 from tflm.errors import UserError, unknown_name
 from tflm.text.normalize import WHITESPACE_RANGES, WHITESPACE_RUN
 from tflm.text.tokenizer import SPECIAL_PIECES, UNK_ID, check_keys
-from tflm.text.vocabulary import FIRST_PIECE_ID, VocabularyTokenizer, most_frequent
+from tflm.text.vocabulary import FIRST_PIECE_ID, VocabularyTokenizer
 
 SPLITS = ("words", "whitespace", "jieba")
 
@@ -119,17 +119,12 @@ class WordTokenizer(VocabularyTokenizer):
         self._spacing = [(re.compile(re2_to_python(p)), new) for p, new in SPACING[split]]
 
     @classmethod
-    def train(cls, config, texts):
-        if config.split not in SPLITS:
-            raise unknown_name("word split", config.split, SPLITS)
-        letters = letter_ranges() if config.split == "words" else []
-        words = _splitter(config.split, letters)
-        counts = collections.Counter()
-        for text in texts:
-            counts.update(words(text))
-        for special in SPECIAL_PIECES:
-            del counts[special]
-        return cls(most_frequent(counts, config), config.split, letters, config.normalization)
+    def counter(cls, config):
+        return functools.partial(_count_words, _splitter(config.split, _letters(config.split)))
+
+    @classmethod
+    def of_pieces(cls, pieces, config):
+        return cls(pieces, config.split, _letters(config.split), config.normalization)
 
     @classmethod
     def from_description(cls, values, folder):
@@ -181,6 +176,19 @@ class WordTokenizer(VocabularyTokenizer):
             words_pattern(self.letters) if self.split == "words" else words_or_newline_pattern()
         )
         return WordInGraph(self.pieces, pattern, SPACING[self.split], self.normalization)
+
+
+def _letters(split: str) -> list:
+    if split not in SPLITS:
+        raise unknown_name("word split", split, SPLITS)
+    return letter_ranges() if split == "words" else []
+
+
+def _count_words(words, texts: list[str]) -> collections.Counter:
+    counts = collections.Counter()
+    for text in texts:
+        counts.update(words(text))
+    return counts
 
 
 def _splitter(split: str, letters):

@@ -15,12 +15,16 @@ def get_config() -> Experiment:
         model=Word2VecConfig(hidden_dim=100, window=5),
         objective=SkipGramConfig(negatives=5),
         tokenizer=TokenizerConfig(
-            kind="word", vocabulary_size=1_000_000, min_count=5, normalization=("lowercase",)
+            kind="word",
+            vocabulary_size=1_000_000,
+            min_count=5,
+            normalization=("lowercase",),
+            sample_bytes=0,
         ),
         data=DataConfig(),
         train=TrainConfig(
             epochs=5,
-            batch_size=16,
+            batch_size=64,
             sequence_length=1024,
             optimizer="sgd",
             learning_rate=0.025,
