@@ -12,6 +12,9 @@ OPTIMIZERS = {
     "lion": lambda config, **common: keras.optimizers.Lion(
         beta_1=config.beta_1, beta_2=config.beta_2, weight_decay=config.weight_decay, **common
     ),
+    "adagrad": lambda config, **common: keras.optimizers.Adagrad(
+        weight_decay=config.weight_decay, **common
+    ),
     "sgd": lambda config, **common: keras.optimizers.SGD(
         momentum=0.0, weight_decay=config.weight_decay, **common
     ),

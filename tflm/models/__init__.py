@@ -8,6 +8,7 @@ from tflm.errors import unknown_name
 FAMILIES = {
     "word2vec": ("tflm.models.word2vec", "Word2VecConfig", "Word2Vec"),
     "fasttext": ("tflm.models.fasttext", "FastTextConfig", "FastText"),
+    "glove": ("tflm.models.glove", "GloVeConfig", "GloVe"),
     "rnn": ("tflm.models.rnn", "RNNConfig", "RNN"),
     "gpt": ("tflm.models.gpt", "GPTConfig", "GPT"),
     "fasttext_classifier": (

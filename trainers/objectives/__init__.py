@@ -35,6 +35,7 @@ OBJECTIVES = {
     "causal": ("trainers.objectives.causal", "CausalConfig", "CausalObjective"),
     "skip_gram": ("trainers.objectives.skip_gram", "SkipGramConfig", "SkipGramObjective"),
     "cbow": ("trainers.objectives.cbow", "CBOWConfig", "CBOWObjective"),
+    "glove": ("trainers.objectives.glove", "LeastSquaresConfig", "LeastSquaresObjective"),
     "classify_bag": (
         "trainers.objectives.classify_bag",
         "ClassifyBagConfig",

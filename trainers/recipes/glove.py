@@ -1,0 +1,36 @@
+"""GloVe (Pennington et al. 2014): a table of how often words stand near each other, and vectors that explain it.
+
+    python -m trainers.train --config=trainers/recipes/glove.py --run_dir=runs/glove
+
+The words of the training text are counted once and kept in the cache. A step learns `batch_size` times
+`sequence_length` pairs of the table, each in both directions.
+"""
+
+from tflm.data.corpora import DataConfig
+from tflm.models.glove import GloVeConfig
+from tflm.text.tokenizer import TokenizerConfig
+from trainers.experiment import Experiment, TrainConfig
+from trainers.objectives.glove import LeastSquaresConfig
+
+
+def get_config() -> Experiment:
+    return Experiment(
+        model=GloVeConfig(hidden_dim=100, window=10),
+        objective=LeastSquaresConfig(x_max=100.0, alpha=0.75),
+        tokenizer=TokenizerConfig(
+            kind="word", vocabulary_size=1_000_000, min_count=5, normalization=("lowercase",)
+        ),
+        data=DataConfig(),
+        train=TrainConfig(
+            epochs=15,
+            batch_size=16,
+            sequence_length=4096,
+            optimizer="adagrad",
+            learning_rate=0.05,
+            schedule="constant",
+            warmup_steps=0,
+            weight_decay=0.0,
+            clip_norm=0.0,
+            eval_every=200,
+        ),
+    )
