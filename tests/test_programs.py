@@ -136,7 +136,10 @@ def train_arguments(recipe, run_dir) -> list[str]:
         (["{config}", "{run}", "--precision=half"], "precision 'half'. Choose one of: auto, float"),
         (["{config}", "{run}", "--config.train.steps=0"], "`train.steps` must be at least 1"),
         (["{config}", "{run}", "--config.model.window=0"], "`window` must be at least 1"),
-        (["{config}", "{run}", "--config.train.optimizer=adm"], "Choose one of: adamw, lion, sgd"),
+        (
+            ["{config}", "{run}", "--config.train.optimizer=adm"],
+            "Choose one of: adagrad, adamw, lion, sgd",
+        ),
         (["{config}", "{run}", "--config.train.schedule=cos"], "Choose one of: constant, cosine"),
         (["{config}", "{run}", "--config.tokenizer.kind=bpe"], "'bpe'. Choose one of: byte, ch"),
         (["{config}", "{run}", "--corpus=no/such/text"], "no/such/text"),

@@ -51,7 +51,9 @@ def test_no_warmup_starts_at_the_peak():
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(UserError, match="train.schedule 'cosin'. Choose one of: constant, cosine"):
         optimizers.learning_rate(TrainConfig(schedule="cosin"))
-    with pytest.raises(UserError, match="train.optimizer 'adam'. Choose one of: adagrad, adamw, lion, sgd"):
+    with pytest.raises(
+        UserError, match="train.optimizer 'adam'. Choose one of: adagrad, adamw, lion, sgd"
+    ):
         optimizers.build(TrainConfig(optimizer="adam"), [], "float32")
 
 
