@@ -22,6 +22,7 @@ class TrainConfig:
         batch_size: sequences in one update, over all micro-batches.
         accumulation: micro-batches in one update; must divide batch_size.
         sequence_length: tokens the model reads in one sequence.
+        init_from: word vectors that the embedding starts from: a run folder, or a file of a format of tflm.vectors.
         optimizer: one of trainers.optimizers.OPTIMIZERS.
         schedule: one of trainers.schedules.SCHEDULES, after `warmup_steps` of linear warm-up.
         final_learning_rate: where the schedule ends, as a fraction of learning_rate.
@@ -44,6 +45,7 @@ class TrainConfig:
     accumulation: int = 1
     sequence_length: int = 128
     seed: int = 0
+    init_from: str | None = None
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     warmup_steps: int = 100

@@ -26,6 +26,7 @@ from tflm.text import tokenizer as tokenizers
 from trainers import callbacks, objectives, optimizers, precision
 from trainers import experiment as experiments
 from trainers.experiment import Experiment
+from trainers.initialize_from import initialize_from
 from trainers.journal import Journal, write_projector
 from trainers.terminal import Progress, say, warn
 from trainers.train_step import TRAINING_MODELS
@@ -129,6 +130,14 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     progress = callbacks.Progress()
     state = callbacks.TrainingState(training, progress, store.fingerprint)
     checkpoint = folder.load_latest(say=warn)
+    if checkpoint is None and config.init_from is not None:
+        reading = Progress("bytes")
+        say(
+            initialize_from(
+                model, tokenizer, config.init_from, store.split("train"), progress=reading
+            )
+        )
+        reading.close()
     if checkpoint is not None:
         state.restore(checkpoint, str(folder.path))
         say(f"Going on in {folder.path} from step {progress.step:,}.")

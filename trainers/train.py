@@ -49,6 +49,9 @@ def experiment_from_flags():
         path = getattr(experiment.data, name)
         if path and os.path.exists(path):
             setattr(experiment.data, name, os.path.abspath(path))
+    source = experiment.train.init_from
+    if source and os.path.exists(source):
+        experiment.train.init_from = os.path.abspath(source)
     if _PRECISION.value is not None:
         experiment.train.precision = _PRECISION.value
     return experiment

@@ -117,7 +117,8 @@ class WordChunks:
         self.chunk_size = self._block
         while 2 * self.chunk_size <= min(most, LARGEST_CHUNK):
             self.chunk_size *= 2
-        # A text may be denser than the average; room that is not used costs no time.
+        # A text may be denser than the average; room that is not used costs no time. What is beyond it is left out: it
+        # would take a batch of a quarter more words than expected, or of nothing but the longest ones.
         expected = self.tokens_per_step * kept.sum()
         room = min(1.25 * expected + 8 * expected**0.5, self.tokens_per_step)
         self._num_chunks = int(-(-room // self.chunk_size))
@@ -127,7 +128,7 @@ class WordChunks:
             # One block of the longest words must fit, whatever the average.
             least = int(bags.sizes.max()) * (self._block + 2 * window)
             self._bag_room = int(-(-max(1.2 * rows, least) // 128)) * 128
-            self._num_chunks = int(self._num_chunks * 1.25) + 1
+            self._num_chunks = 16 + self._num_chunks * 3 // 2
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of `step` (from 0), as the names at the top of this file say."""

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tflm.vectors import WordVectors
+from tflm.text.subwords import Subwords
+from tflm.vectors.word_vectors import SubwordRows, WordVectors
 
 NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos
 WORD_MARK = "\u2581"  # SentencePiece's space in front of a word
@@ -25,5 +26,17 @@ def of_run(run) -> WordVectors:
                 ids.setdefault(piece.removeprefix(WORD_MARK), token_id)
     ids.pop("", None)  # the mark alone
     words = sorted(ids, key=ids.get)
-    table = np.asarray(run.model.embeddings(), "float32")
-    return WordVectors(words, table[[ids[word] for word in words]])
+    rows = [ids[word] for word in words]
+    table = np.asarray(run.model.embeddings(), "float32")[rows]
+    return WordVectors(words, table, subword_rows=_subword_rows(run.model, rows))
+
+
+def _subword_rows(model, rows: list[int]) -> SubwordRows | None:
+    """What a FastText model makes the vectors of other words of."""
+    config = model.config
+    if not hasattr(config, "max_n"):
+        return None
+    inputs = np.asarray(model.tables()["input"], "float32")
+    size = config.vocabulary_size
+    subwords = Subwords(config.min_n, config.max_n, config.buckets)
+    return SubwordRows(subwords, buckets=inputs[size:], own=inputs[rows])

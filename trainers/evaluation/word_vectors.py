@@ -11,6 +11,7 @@ from tflm.metrics import analogies, linear_probe, similarity
 from tflm.text import normalize
 from tflm.text import tokenizer as tokenizers
 from tflm.text.tokenizer import TokenizerConfig
+from tflm.vectors import WordVectors
 
 NUM_NEIGHBOURS = 10
 NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos
@@ -135,7 +136,9 @@ def limited(vectors, limit: int):
     """The first words alone, where there are more than `limit`."""
     if len(vectors.words) <= limit:
         return vectors
-    return type(vectors)(vectors.words[:limit], vectors.table[:limit])
+    return WordVectors(
+        vectors.words[:limit], vectors.table[:limit], subword_rows=vectors.subword_rows
+    )
 
 
 def _nearest(vectors, words: dict[str, str], ignore_case: bool) -> dict:
