@@ -86,10 +86,10 @@ class FastTextClassifier(keras.Model):
         self.config = config
         self.pieces = None
         self.input_vectors = self.add_weight(
-            shape=(config.num_rows, config.hidden_dim), name="input_vectors"
+            shape=(config.num_rows, config.hidden_dim), initializer="zeros", name="input_vectors"
         )
         self.output_vectors = self.add_weight(
-            shape=(config.num_labels, config.hidden_dim), name="output_vectors"
+            shape=(config.num_labels, config.hidden_dim), initializer="zeros", name="output_vectors"
         )
 
     def read_vocabulary(self, pieces: list[str]) -> None:
