@@ -1,6 +1,7 @@
 """From a run to proved artifacts in an export folder.
 
-    EXPORT/saved_model/1/...   EXPORT/model_float32.tflite   EXPORT/tokenizer/   EXPORT/manifest.json
+    EXPORT/saved_model/1/...   EXPORT/model_float32.tflite   EXPORT/vectors.vec   EXPORT/tokenizer/...
+    EXPORT/manifest.json
 
 An artifact is written beside its place and moved there only when it is proved.
 """
@@ -42,12 +43,14 @@ def export_run_folder(
     cache_length: int | None = None,
     step: int | None = None,
     say=None,
+    similarity: dict | None = None,
 ) -> list[Exported]:
     """Loads the run and exports it.
 
     Args:
         prefill_lengths, cache_length: None for what suits the model, see `lengths.settled`.
         step: which checkpoint; None for the best.
+        similarity: name -> pairs, the sets that word vectors are measured on, see `similarity.SimilaritySets`.
         the rest: as in `export`.
     """
     from tflm import run as runs
@@ -63,7 +66,12 @@ def export_run_folder(
             )
         run = runs.load(run_dir, step=step, say=say)
         settled = lengths.settled(run.model, prefill_lengths, cache_length)
-        return export(run, output_dir, pairs, settled, say=say)
+        sets = None
+        if similarity:
+            from export.similarity import SimilaritySets
+
+            sets = SimilaritySets(run, similarity)
+        return export(run, output_dir, pairs, settled, say=say, sets=sets)
 
 
 def export(
@@ -73,6 +81,7 @@ def export(
     chunk_lengths: lengths.Lengths,
     held_out=None,
     say=None,
+    sets=None,
 ) -> list[Exported]:
     """Writes, proves and keeps the artifacts, one after the other.
 
@@ -83,6 +92,7 @@ def export(
         chunk_lengths: of the static shapes.
         held_out: an export.held_out.HeldOut; None takes the text that the run held out itself.
         say: told what is being done.
+        sets: an export.similarity.SimilaritySets for word vectors, or None.
 
     Raises:
         UserError: where the folder cannot be written or is being written by another export.
@@ -96,7 +106,7 @@ def export(
         manifest.read(output_dir)
         with filelock.FileLock(output_dir / ".lock", timeout=0):
             run.tokenizer.save(output_dir / "tokenizer")
-            prover = _Prover(run, chunk_lengths, held_out, say)
+            prover = _Prover(run, chunk_lengths, held_out, sets, say)
             return [
                 _export_one(run, output_dir, *pair, chunk_lengths, prover, say) for pair in pairs
             ]
@@ -168,17 +178,20 @@ def _entry(
 class _Prover:
     """Makes the Keras model's side of the proof once, and only where something has been written."""
 
-    def __init__(self, run, chunk_lengths: lengths.Lengths, held_out, say):
+    def __init__(self, run, chunk_lengths: lengths.Lengths, held_out, sets, say):
         self.run, self.lengths, self.held_out, self.say = run, chunk_lengths, held_out, say
+        self.sets = sets
         self.expected = None
 
     def prove(self, path: Path, name: str, quantization: str):
-        from export import prove_language_model, prove_word_vectors, signatures
+        from export import prove_language_model, prove_word_vectors, run_kind, vectors_file
         from export.fresh_interpreter import Proof, ProofFailed
 
         try:
-            if not signatures.is_language_model(self.run):
-                return prove_word_vectors.prove(self.run, path, name, quantization)
+            if formats.FORMATS[name].is_vectors_file:
+                return vectors_file.prove(self.run, path, name, self.sets)
+            if not run_kind.is_language_model(self.run.experiment):
+                return prove_word_vectors.prove(self.run, path, name, quantization, self.sets)
             if self.expected is None:
                 self._prepare()
             limit = self.run.model.max_sequence_length or UNBOUNDED_LENGTH

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from absl import flags
 
-from export import formats
+from export import formats, run_kind
 from tflm import program
 from tflm.errors import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "The run folder to export.")
 _FORMAT = flags.DEFINE_list(
-    "format", list(formats.FORMATS), f"Any of: {', '.join(formats.FORMATS)}."
+    "format",
+    list(formats.MODEL_FORMATS),
+    f"Any of: {', '.join(formats.FORMATS)}. The last four are files of word vectors.",
 )
 _QUANTIZE = flags.DEFINE_list(
     "quantize",
@@ -32,6 +34,12 @@ _PREFILL_LENGTHS = flags.DEFINE_list(
 _CACHE_LENGTH = flags.DEFINE_integer(
     "cache_length", None, "Tokens a .tflite's cache holds; without it the model's context."
 )
+_SIMILARITY = flags.DEFINE_list(
+    "similarity",
+    [],
+    "Files of word pairs and scores (WS-353, SimLex-999, ...): what exporting word vectors changes in Spearman's rank "
+    "correlation is measured on them and judged.",
+)
 
 
 def main(argv):
@@ -44,7 +52,11 @@ def main(argv):
     run_dir = Path(_RUN_DIR.value)
     from tflm.run import RunFolder
 
-    RunFolder(run_dir).read_experiment()  # a wrong folder is told at once, before TensorFlow starts
+    # A wrong folder, and what does not suit the run, is told at once, before TensorFlow starts.
+    experiment = RunFolder(run_dir).read_experiment()
+    run_kind.check(experiment, run_dir)
+    formats.check_suit(pairs, experiment)
+    similarity = _read_similarity(_SIMILARITY.value, experiment)
     output_dir = Path(_OUTPUT_DIR.value) if _OUTPUT_DIR.value else run_dir / "export"
 
     # A run trained by another backend is loaded by this one: only TensorFlow can write these formats.
@@ -66,7 +78,7 @@ def main(argv):
                 console.print(text, highlight=False)
 
         exported = artifacts.export_run_folder(
-            run_dir, output_dir, pairs, prefill, _CACHE_LENGTH.value, _STEP.value, say
+            run_dir, output_dir, pairs, prefill, _CACHE_LENGTH.value, _STEP.value, say, similarity
         )
     console.print(table_of(exported, f"{run_dir.resolve().name}, exported to {output_dir}"))
     failed = [artifact for artifact in exported if artifact.failures]
@@ -88,16 +100,34 @@ def _integers(values: list[str]) -> tuple[int, ...]:
         ) from error
 
 
+def _read_similarity(paths: list[str], experiment: dict) -> dict:
+    """Name -> pairs of every set."""
+    if not paths:
+        return {}
+    if run_kind.is_language_model(experiment):
+        raise UserError(
+            "--similarity measures runs that were trained for their word vectors "
+            f"({', '.join(run_kind.WORD_VECTOR_OBJECTIVES)}). Received a language model; leave it out."
+        )
+    from export.similarity import names_of
+    from tflm.data.word_sets import read_similarity
+
+    return {name: read_similarity(path) for name, path in names_of(paths).items()}
+
+
 def table_of(exported, title: str):
-    """The artifacts and the figures of their proofs."""
+    """The artifacts and the figures of their proofs; a column without any figure is left out."""
     from rich.table import Table
 
     columns = {
         "artifact": lambda a: a.path,
         "MB": lambda a: f"{a.bytes / 1e6:.2f}",
         "max\n|dlogit|": lambda a: _number(a, "max_logit_difference", ".1e"),
-        "same\ntoken": lambda a: _number(a, _agreement(a), ".3f"),
+        "same\ntoken": lambda a: _number(a, "token_agreement", ".3f"),
         "change in\nbits/byte": lambda a: _number(a, "bits_per_byte_change", "+.5f"),
+        "least\ncosine": lambda a: _number(a, "vector_cosine", ".5f"),
+        "same\nneighbours": lambda a: _number(a, "neighbour_agreement", ".3f"),
+        **_similarity_columns(exported),
         "load\nms": lambda a: _number(a, "load_ms", ".0f"),
         "prefill\ntokens/s": lambda a: _number(a, "prefill_tokens_per_second", ",.0f"),
         "decode\ntokens/s": lambda a: _number(a, "decode_tokens_per_second", ",.0f"),
@@ -105,17 +135,33 @@ def table_of(exported, title: str):
         "": lambda a: "removed" if a.failures else "proved",
     }
     table = Table(title=title, title_justify="left")
-    for name in columns:
-        is_text = name in ("artifact", "")
-        table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
-    for artifact in exported:
-        table.add_row(*(cell(artifact) for cell in columns.values()))
+    rows = []
+    for name, cell in columns.items():
+        cells = [cell(artifact) for artifact in exported]
+        if any(text != "-" for text in cells):
+            is_text = name in ("artifact", "")
+            table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
+            rows.append(cells)
+    for row in zip(*rows, strict=True):
+        table.add_row(*row)
     return table
 
 
-def _agreement(artifact) -> str:
-    """Word vectors choose no token: their nearest words stand in the same column."""
-    return "token_agreement" if "token_agreement" in artifact.figures else "neighbour_agreement"
+def _similarity_columns(exported) -> dict:
+    """Of every set Spearman's rank correlation, and how far it is from the run's."""
+    columns = {}
+    sets = [name for artifact in exported for name in artifact.figures.get("similarity", {})]
+    for name in dict.fromkeys(sets):
+        for key, form, title in (
+            ("spearman", ".4f", f"{name}\nSpearman"),
+            ("change", "+.4f", f"{name}\nchange"),
+        ):
+            columns[title] = lambda a, name=name, key=key, form=form: (
+                format(a.figures["similarity"][name][key], form)
+                if "similarity" in a.figures
+                else "-"
+            )
+    return columns
 
 
 def _number(artifact, name: str, form: str) -> str:

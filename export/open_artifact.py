@@ -22,6 +22,7 @@ import numpy as np  # noqa: E402
 MEASURED_SECONDS = 0.2
 ROUNDS = 3
 SAVED_MODEL_PREFILL = 64
+NEAREST_PRODUCTS = 1 << 22  # cosines that are computed at once
 
 
 class SavedModelArtifact:
@@ -225,23 +226,26 @@ def language_model(artifact, request, arrays):
 
 
 def word_vectors(artifact, request, arrays):
-    """Every vector, and the nearest neighbours of some tokens."""
+    """Every vector, the nearest neighbours of some tokens, and the vectors of texts where it takes strings."""
+    ids, words = arrays["token_ids"], arrays["neighbours_of"]
+    results = {}
     if request["format"] == "saved_model":
-        vectors = artifact.call("embed", token_ids=arrays["token_ids"][None])["vectors"][0]
-        near = artifact.call("nearest", token_ids=arrays["neighbours_of"], k=np.int32(request["k"]))
+        vectors = artifact.call("embed", token_ids=ids[None])["vectors"][0]
+        at_once = max(NEAREST_PRODUCTS // len(ids), 1)
+        rows = [
+            artifact.call("nearest", token_ids=words[i : i + at_once], k=np.int32(request["k"]))
+            for i in range(0, len(words), at_once)
+        ]
+        for name in {"embed_text", "embed_split_text"} & artifact.signatures.keys():
+            results["text_vectors"] = artifact.call(name, text=request["texts"])["vectors"]
     else:
-        vectors = np.concatenate(
-            [
-                artifact.call("embed", token_ids=t[None, None])["vectors"][0]
-                for t in arrays["token_ids"]
-            ]
-        )
-        rows = [artifact.call("nearest", token_ids=t[None]) for t in arrays["neighbours_of"]]
-        near = {key: np.concatenate([row[key] for row in rows]) for key in rows[0]}
-    results = {
+        rows = [artifact.call("embed", token_ids=i[None, None])["vectors"][0] for i in ids]
+        vectors = np.concatenate(rows)
+        rows = [artifact.call("nearest", token_ids=i[None]) for i in words]
+    results |= {
         "vectors": vectors,
-        "neighbours": near["token_ids"],
-        "similarity": near["similarity"],
+        "neighbours": np.concatenate([row["token_ids"] for row in rows]),
+        "similarity": np.concatenate([row["similarity"] for row in rows]),
     }
     return {"peak_memory_mb": peak_megabytes()}, results
 

@@ -12,8 +12,16 @@ Signatures, for a language model:
     embed             token_ids (B, T)                       -> vectors (B, T, D)
     embed_text        text (N,)                              -> vectors (N, D), the average over its tokens
 
-Word vectors of the word2vec family have `nearest` (by ids) and `nearest_text` as well; trained as skip-gram they have
-nothing else but `embed`. A tokenizer without a twin in the graph leaves out every signature with text.
+Word vectors (word2vec, fasttext, glove) have beside `embed` and `embed_text`
+
+    nearest           token_ids (N,), k                      -> token_ids (N, k), similarity (N, k)
+    nearest_text      text (N,), k                           -> pieces (N, k), similarity (N, k)
+
+and nothing else, but for word2vec trained as a language model. With FastText every word of a text has a vector: that
+of a word which is not in the vocabulary is made of its n-grams, from the string, inside the graph.
+
+A tokenizer without a twin in the graph leaves out every signature with text. Word vectors whose words are split by
+jieba have `embed_split_text` and `nearest_split_text` in their place, which want the words between spaces.
 
 The options of `generate` have defaults that model servers fill in; from Python, call `loaded.generate(text, ...)`.
 """
@@ -22,18 +30,15 @@ import logging
 
 import tensorflow as tf
 
-from export import signatures
+from export import run_kind, signatures, text_vectors
 from export.generation_graph import continue_prompts
+from export.text_vectors import TEXT, TOKEN_IDS
 from tflm.errors import UserError
 from tflm.generation.sampling import SamplingConfig
 
 VERSION = "1"
 DEFAULT_MAX_TOKENS = 64
 MAX_TOKENS_LIMIT = 1 << 20
-
-TEXT = tf.TensorSpec((None,), tf.string, name="text")
-TOKEN_IDS = tf.TensorSpec((None, None), tf.int32, name="token_ids")
-FLAT_TOKEN_IDS = tf.TensorSpec((None,), tf.int32, name="token_ids")
 
 
 def _scalar(name, dtype=tf.int32):
@@ -48,14 +53,18 @@ def write(run, path, quantization: str, lengths) -> None:
         quantization: "none".
         lengths: not needed, every length is dynamic.
     """
-    module = signatures.module_of(run)
-    functions = _vector_signatures(run.model)
+    table = signatures.vector_table(run)
+    module = signatures.module_of(run, table)
+    functions = text_vectors.by_ids(run, table)
     twin = text_twin(run.tokenizer)
     if twin is not None:
         module.tokenizer = twin
-        functions |= _text_vector_signatures(run, twin)
+        functions |= text_vectors.by_text(run, module, table, twin)
+    elif run_kind.has_word_vectors(run.experiment) and run.tokenizer.kind == "word":
+        module.vocabulary = text_vectors.split_twin(run.tokenizer)
+        functions |= text_vectors.by_text(run, module, table, module.vocabulary, "split_text")
     with signatures.portable_cache_update():
-        if signatures.is_language_model(run):
+        if run_kind.is_language_model(run.experiment):
             functions |= _language_model_signatures(run.model)
             if twin is not None:
                 functions |= _generation_signatures(run, twin, functions)
@@ -95,50 +104,6 @@ def _language_model_signatures(model) -> dict:
             token_ids=tf.TensorSpec((None, time), tf.int32, name="token_ids"),
             position=_scalar("position"),
             **specs,
-        )
-    return functions
-
-
-def _vector_signatures(model) -> dict:
-    functions = {"embed": signatures.traced(signatures.embed(model), input_signature=[TOKEN_IDS])}
-    if _has_word_vectors(model):
-        functions["nearest"] = signatures.traced(
-            signatures.nearest(model), input_signature=[FLAT_TOKEN_IDS, _scalar("k")]
-        )
-    return functions
-
-
-def _has_word_vectors(model) -> bool:
-    return hasattr(model, "pair_scores")
-
-
-def _text_vector_signatures(run, twin) -> dict:
-    model = run.model
-
-    def average(text):
-        ids = twin.tokenize(text)
-        table = tf.convert_to_tensor(model.embeddings())
-        total = tf.reduce_sum(tf.gather(table, ids), axis=1)  # (N, D)
-        count = tf.maximum(tf.cast(ids.row_lengths(), table.dtype), 1.0)
-        return ids, total / count[:, None]
-
-    def embed_text(text):
-        return {"vectors": average(text)[1]}
-
-    functions = {"embed_text": signatures.traced(embed_text, input_signature=[TEXT])}
-    if _has_word_vectors(model):
-        pieces = [run.tokenizer.piece(i) for i in range(model.config.vocabulary_size)]
-
-        def nearest_text(text, k):
-            ids, vectors = average(text)
-            table = tf.convert_to_tensor(model.embeddings())
-            own = tf.cast(ids, tf.int32).to_tensor(-1)
-            own = tf.pad(own, [[0, 0], [0, 1]], constant_values=-1)  # at least one column
-            neighbours, similarity = signatures.neighbours_of(table, vectors, own, k)
-            return {"pieces": tf.gather(tf.constant(pieces), neighbours), "similarity": similarity}
-
-        functions["nearest_text"] = signatures.traced(
-            nearest_text, input_signature=[TEXT, _scalar("k")]
         )
     return functions
 

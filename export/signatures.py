@@ -9,27 +9,34 @@ import contextlib
 
 import keras
 import tensorflow as tf
-from keras import ops
 
+from export import run_kind
 from tflm.text.tokenizer import SPECIAL_PIECES
 
 NUM_SPECIAL_IDS = len(SPECIAL_PIECES)
 NORM_FLOOR = 1e-9  # keeps the cosine of a vector of zeros finite
 
 
-def is_language_model(run) -> bool:
-    """False for word vectors that were trained as skip-gram: they predict no next token."""
-    return run.experiment["objective"]["kind"] != "skip_gram"
+def vector_table(run) -> tf.Variable:
+    """The vectors of all tokens (V, D): the model's own variable, or a new one of what the model makes of several."""
+    vectors = run.model.embeddings()
+    if isinstance(vectors, keras.Variable):
+        return vectors.value
+    return tf.Variable(vectors, trainable=False, name="vectors")
 
 
-def module_of(run) -> tf.Module:
-    """A module that owns the variables of the run's model, so that they are saved with it.
+def module_of(run, table: tf.Variable) -> tf.Module:
+    """A module that owns the variables an artifact needs, so that they are saved with it.
 
     A module that holds the Keras model alone is converted without complaint to a file without weights.
+
+    Args:
+        table: of `vector_table`, all that is needed of what is no language model.
     """
     module = tf.Module(name="tflm")
-    held = run.model.variables if is_language_model(run) else [run.model.embeddings()]
-    module.model_variables = [variable.value for variable in held]
+    module.model_variables = [table]
+    if run_kind.is_language_model(run.experiment):
+        module.model_variables = [variable.value for variable in run.model.variables]
     return module
 
 
@@ -136,19 +143,20 @@ def prefill(model):
     return prefill
 
 
-def embed(model):
-    """token_ids (B, T) -> vectors (B, T, D), the model's input embedding."""
+def embed(table):
+    """token_ids (B, T) -> vectors (B, T, D), rows of `vector_table`: the input embedding, or the word vectors."""
 
     def embed(token_ids):
-        return {"vectors": tf.gather(_table(model), token_ids)}
+        return {"vectors": tf.gather(tf.convert_to_tensor(table), token_ids)}
 
     return embed
 
 
-def nearest(model, num_neighbours: int | None = None):
+def nearest(table, num_neighbours: int | None = None):
     """token_ids (N,) -> the tokens of most similar vectors, by cosine, without the token itself.
 
     Args:
+        table: of `vector_table`.
         num_neighbours: K; None makes it an input, `k`.
 
     Returns:
@@ -156,8 +164,8 @@ def nearest(model, num_neighbours: int | None = None):
     """
 
     def nearest(token_ids, k=num_neighbours):
-        table = _table(model)
-        ids, similarity = neighbours_of(table, tf.gather(table, token_ids), token_ids[:, None], k)
+        rows = tf.convert_to_tensor(table)
+        ids, similarity = neighbours_of(rows, tf.gather(rows, token_ids), token_ids[:, None], k)
         return {"token_ids": ids, "similarity": similarity}
 
     return nearest
@@ -184,10 +192,6 @@ def neighbours_of(table, vectors, excluded, k):
     is_excluded = tf.logical_or(is_excluded, rows < NUM_SPECIAL_IDS)
     similarity, ids = tf.math.top_k(tf.where(is_excluded, -2.0, cosine), k)
     return ids, similarity
-
-
-def _table(model):
-    return ops.convert_to_tensor(model.embeddings())
 
 
 def _check_context(model, length):

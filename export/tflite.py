@@ -9,12 +9,13 @@ The state goes in and comes out under the same names, zeros before the first tok
 prefill in chunks of N, all but its last token; that one goes into `decode`, whose logits are those of the next token.
 Tokens that do not fill a chunk go through `decode` one by one. The caller keeps position + N within the cache.
 
-Word vectors of the word2vec family have
+Word vectors (word2vec, fasttext, glove) have
 
     embed       token_ids (1, 1)  -> vectors (1, 1, D)
     nearest     token_ids (1,)    -> token_ids (1, K), similarity (1, K), K at most NUM_NEIGHBOURS
 
-and trained as skip-gram nothing else.
+and nothing else, but for word2vec trained as a language model. A FastText file holds the vectors of its vocabulary,
+n-grams added in. Strings are the caller's: no builtin operator takes a string apart, and phones lack those that do.
 """
 
 import tempfile
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from export import signatures
+from export import run_kind, signatures
 from export.lengths import Lengths
 from export.shared_table import share_table
 from tflm.errors import UserError
@@ -41,9 +42,10 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
     Raises:
         UserError: where the model needs an operator that is not builtin.
     """
+    table = signatures.vector_table(run)
     with signatures.one_table(run.model):
-        functions = _signatures(run, lengths)
-    module = signatures.module_of(run)
+        functions = _signatures(run, table, lengths)
+    module = signatures.module_of(run, table)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
@@ -63,10 +65,10 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
     path.write_bytes(content)
 
 
-def _signatures(run, lengths: Lengths) -> dict:
+def _signatures(run, table, lengths: Lengths) -> dict:
     model = run.model
     functions = {}
-    if signatures.is_language_model(run):
+    if run_kind.is_language_model(run.experiment):
         state = model.initial_state(1, lengths.cache)
         specs = {name: tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in state.items()}
         specs["position"] = tf.TensorSpec((), tf.int32, name="position")
@@ -80,13 +82,13 @@ def _signatures(run, lengths: Lengths) -> dict:
         ).get_concrete_function(
             token_ids=tf.TensorSpec((1, 1), tf.int32, name="token_ids"), **specs
         )
-    if hasattr(model, "pair_scores"):
+    if run_kind.has_word_vectors(run.experiment):
         k = min(NUM_NEIGHBOURS, model.config.vocabulary_size - 1)
-        functions["embed"] = signatures.traced(signatures.embed(model)).get_concrete_function(
+        functions["embed"] = signatures.traced(signatures.embed(table)).get_concrete_function(
             tf.TensorSpec((1, 1), tf.int32, name="token_ids")
         )
         functions["nearest"] = signatures.traced(
-            signatures.nearest(model, k)
+            signatures.nearest(table, k)
         ).get_concrete_function(tf.TensorSpec((1,), tf.int32, name="token_ids"))
     return functions
 

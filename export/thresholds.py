@@ -14,6 +14,9 @@ class Thresholds:
         bits_per_byte_change: the largest |change| on held-out text.
         vector_cosine: the least cosine between a word's vector and its original.
         neighbour_agreement: the least share of nearest words that are the same.
+        text_vector_difference: the largest |difference| of a number in the vector of a text, where the largest of all
+            numbers in them counts as 1.
+        spearman_change: the largest |change| of the rank correlation with a set of word similarities.
     """
 
     max_logit_difference: float | None
@@ -22,6 +25,8 @@ class Thresholds:
     bits_per_byte_change: float
     vector_cosine: float
     neighbour_agreement: float
+    text_vector_difference: float | None
+    spearman_change: float
 
 
 # float32: rounding of another order of summation, nothing else. The logits of a trained model are of size 1 to 30 and
@@ -36,6 +41,8 @@ THRESHOLDS = {
         bits_per_byte_change=1e-4,
         vector_cosine=0.999999,
         neighbour_agreement=0.99,
+        text_vector_difference=1e-5,
+        spearman_change=1e-6,
     ),
     "dynamic_int8": Thresholds(
         max_logit_difference=None,
@@ -44,5 +51,7 @@ THRESHOLDS = {
         bits_per_byte_change=0.02,
         vector_cosine=0.99,
         neighbour_agreement=0.8,
+        text_vector_difference=None,  # what is quantized takes no strings
+        spearman_change=0.01,
     ),
 }

@@ -33,10 +33,14 @@ class FakeRun:
     model: object
     family: str
     tokenizer: object = dataclasses.field(default_factory=ByteTokenizer)
-    experiment: dict = dataclasses.field(default_factory=lambda: {"objective": {"kind": "causal"}})
+    objective: str = "causal"
     run_dir: Path = Path("runs/fake")
     step: int = 10
     decoder: object = None  # kept, so that it compiles once
+
+    @property
+    def experiment(self):
+        return {"objective": {"kind": self.objective}, "model": {"family": self.model.name}}
 
     def open_store(self, progress=None):
         return FakeStore(held_out_split(self.tokenizer))
@@ -69,3 +73,29 @@ def continue_with_decoder(run, texts, max_tokens, **sampling) -> list[list[int]]
             if token is not None:
                 row.append(token)
     return new
+
+
+WORDS_OF = [
+    "the quick brown foxes jumped over lazy dogs and naïve cafés",
+    "中文 日本語 emoji 😀😀 x a<b don't </s> über straße",
+]
+
+
+def word_run(
+    family: str, objective: str, split="whitespace", normalization=(), **fields
+) -> FakeRun:
+    """A run of word vectors over the words of WORDS_OF, all variables different numbers.
+
+    Args:
+        fields: of the model's config.
+    """
+    from tflm import models
+    from tflm.text import tokenizer as tokenizers
+
+    config = tokenizers.TokenizerConfig(kind="word", split=split, normalization=normalization)
+    tokenizer = tokenizers.train(config, WORDS_OF)
+    fields = {"hidden_dim": 12, "vocabulary_size": tokenizer.vocabulary_size} | fields
+    model = models.build(models.config_class(family)(**fields))
+    zoo.spread(model)
+    models.read_vocabulary(model, tokenizer)
+    return FakeRun(model, family, tokenizer, objective)

@@ -96,7 +96,7 @@ def without_weights(run, path, quantization, chunk_lengths):
     from export import signatures
 
     class OnlyKeras(tf.Module):
-        def __init__(self, run):
+        def __init__(self, run, table):
             super().__init__()
             self.model = run.model
 
@@ -151,7 +151,7 @@ def test_an_older_artifact_survives_a_failed_export(tmp_path, monkeypatch):
 
 
 def test_word_vectors_are_proved_by_their_neighbours(tmp_path, monkeypatch):
-    run = fake_run.fake_run("word2vec", experiment={"objective": {"kind": "skip_gram"}})
+    run = fake_run.fake_run("word2vec", objective="skip_gram")
     pairs = [("tflite", "none"), ("tflite", "dynamic_int8")]
     for result in exported(run, tmp_path, pairs):
         assert result.failures == []
@@ -197,7 +197,7 @@ def test_formats_and_quantizations_by_name():
         (
             ["savedmodel"],
             ["none"],
-            "Unknown --format 'savedmodel'. Choose one of: saved_model, tflite",
+            "Unknown --format 'savedmodel'. Choose one of: fasttext_vec, glove, saved_model, tflite, word2vec",
         ),
         (["tflite"], ["int8"], "Unknown --quantize 'int8'. Choose one of: dynamic_int8, none"),
         (["saved_model"], ["dynamic_int8"], "saved_model has no quantization 'dynamic_int8'"),

@@ -213,7 +213,7 @@ def test_a_tokenizer_without_a_twin_leaves_out_the_text_signatures(tmp_path):
 
 
 def test_word_vectors_have_neighbours(tmp_path):
-    run = fake_run.fake_run("word2vec", experiment={"objective": {"kind": "skip_gram"}})
+    run = fake_run.fake_run("word2vec", objective="skip_gram")
     saved_model.write(run, tmp_path, "none", None)
     call = tf.saved_model.load(str(tmp_path / "1")).signatures
     assert set(call) == {"embed", "nearest", "embed_text", "nearest_text"}

@@ -142,7 +142,7 @@ def test_a_shorter_cache(tmp_path):
 
 
 def test_word_vectors(tmp_path):
-    run = fake_run.fake_run("word2vec", experiment={"objective": {"kind": "skip_gram"}})
+    run = fake_run.fake_run("word2vec", objective="skip_gram")
     runners = runners_of(written(run, tmp_path))
     assert set(runners) == {"embed", "nearest"}
     table = np.asarray(run.model.embeddings())
@@ -162,8 +162,7 @@ def test_word_vectors(tmp_path):
 
 def test_word_vectors_are_in_the_file_once(tmp_path):
     config = Word2VecConfig(vocabulary_size=4000, hidden_dim=32)
-    skip_gram = {"objective": {"kind": "skip_gram"}}
-    run = fake_run.FakeRun(models.build(config), "word2vec", experiment=skip_gram)
+    run = fake_run.FakeRun(models.build(config), "word2vec", objective="skip_gram")
     fake_run.zoo.spread(run.model)
     table = 4000 * 32 * 4
     assert table < written(run, tmp_path).stat().st_size < 1.2 * table

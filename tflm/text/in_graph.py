@@ -87,7 +87,7 @@ class CharacterInGraph(TokenizerInGraph):
 
 
 class WordInGraph(TokenizerInGraph):
-    """The twin of `WordTokenizer`, by RE2 and a lookup table."""
+    """The twin of `WordTokenizer`, by RE2 and a lookup table; `words` gives the words themselves."""
 
     def __init__(self, words, pattern: str, spacing, normalization=()):
         super().__init__(FIRST_PIECE_ID + len(words), normalization)
@@ -102,14 +102,26 @@ class WordInGraph(TokenizerInGraph):
             default_value=UNK_ID,
         )
 
+    @tf.function(input_signature=[STRINGS])
+    def words(self, strings):
+        """(N,) tf.string -> (N, None) ragged tf.string: what `tokenize` looks up."""
+        return self._words(self._normalize(strings))
+
+    def word_ids(self, words):
+        """(W,) tf.string, one word each -> (W,) int32; UNK_ID for those that are not in the vocabulary."""
+        return self._ids.lookup(words)
+
     def _tokenize(self, strings):
+        words = self._words(strings)
+        return words.with_flat_values(self.word_ids(words.flat_values))
+
+    def _words(self, strings):
         # No word contains a space, so spaces around the words divide them. What is left between
         # is white space other than " ", and not a word.
         marked = tf.strings.regex_replace(strings, self._pattern, r" \1 ")
         words = tf.strings.split(marked, " ")
         is_word = tf.strings.regex_full_match(words.flat_values, self._pattern)
-        words = tf.ragged.boolean_mask(words, words.with_flat_values(is_word))
-        return words.with_flat_values(self._ids.lookup(words.flat_values))
+        return tf.ragged.boolean_mask(words, words.with_flat_values(is_word))
 
     def _detokenize(self, ids):
         pieces = tf.gather(tf.constant(self._pieces), ids.flat_values)

@@ -1,0 +1,36 @@
+"""What a run is to an export, by its experiment alone: a language model, word vectors, or both.
+
+Importing this module imports neither TensorFlow nor Keras.
+"""
+
+from tflm.errors import UserError
+
+LANGUAGE_MODEL_OBJECTIVES = ("causal",)  # they predict the next token
+WORD_VECTOR_OBJECTIVES = ("skip_gram", "cbow", "glove")
+WORD_VECTOR_FAMILIES = ("word2vec", "fasttext", "glove")
+
+
+def is_language_model(experiment: dict) -> bool:
+    """Whether the model predicts the next token; False for one that is nothing but its vectors."""
+    return experiment["objective"]["kind"] in LANGUAGE_MODEL_OBJECTIVES
+
+
+def has_word_vectors(experiment: dict) -> bool:
+    """Whether the vectors of tokens are what the family is for; a causal word2vec has both."""
+    return experiment["model"]["family"] in WORD_VECTOR_FAMILIES
+
+
+def check(experiment: dict, run_dir) -> None:
+    """Raises UserError for a run that no format is for.
+
+    Args:
+        experiment: as `tflm.run.RunFolder.read_experiment` gives it.
+        run_dir: for the error.
+    """
+    kind = experiment["objective"]["kind"]
+    known = LANGUAGE_MODEL_OBJECTIVES + WORD_VECTOR_OBJECTIVES
+    if kind not in known:
+        raise UserError(
+            f"{run_dir} was trained with the objective {kind}, which has no export yet. "
+            f"Give a run of one of: {', '.join(known)}."
+        )
