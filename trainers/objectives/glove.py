@@ -1,7 +1,8 @@
 """GloVe's weighted least squares with AdaGrad, over the co-occurrences of the text.
 
-Pennington, Socher and Manning 2014, equations 8 and 9; the arithmetic is that of the authors' glove.c: with the slope
-e = rate f(X_ij) (w_i . w~_j + b_i + b~_j - log X_ij) of a pair and G the sum of all earlier squares, which begins at 1,
+Pennington, Socher and Manning 2014, equations 8 and 9; the arithmetic is that of the authors' glove.c when the paper
+appeared (today's lets the biases learn at a rate of 1): with the slope of a pair
+e = rate f(X_ij) (w_i . w~_j + b_i + b~_j - log X_ij), and G the sum of all earlier squares, which begins at 1,
 
     w_i -= e w~_j / sqrt(G)        G += (e w~_j)^2
 
