@@ -69,7 +69,7 @@ def main(argv):
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=140)
+        console = Console(width=200)
     with console.status("starting TensorFlow") as status:
 
         def say(text):
@@ -119,53 +119,52 @@ def table_of(exported, title: str):
     """The artifacts and the figures of their proofs; a column without any figure is left out."""
     from rich.table import Table
 
-    columns = {
-        "artifact": lambda a: a.path,
-        "MB": lambda a: f"{a.bytes / 1e6:.2f}",
-        "max\n|dlogit|": lambda a: _number(a, "max_logit_difference", ".1e"),
-        "same\ntoken": lambda a: _number(a, "token_agreement", ".3f"),
-        "change in\nbits/byte": lambda a: _number(a, "bits_per_byte_change", "+.5f"),
-        "least\ncosine": lambda a: _number(a, "vector_cosine", ".5f"),
-        "same\nneighbours": lambda a: _number(a, "neighbour_agreement", ".3f"),
-        **_similarity_columns(exported),
-        "load\nms": lambda a: _number(a, "load_ms", ".0f"),
-        "prefill\ntokens/s": lambda a: _number(a, "prefill_tokens_per_second", ",.0f"),
-        "decode\ntokens/s": lambda a: _number(a, "decode_tokens_per_second", ",.0f"),
-        "peak\nMB": lambda a: _number(a, "peak_memory_mb", ".0f"),
-        "": lambda a: "removed" if a.failures else "proved",
-    }
+    columns = [
+        ("artifact", lambda a: a.path),
+        ("MB", lambda a: f"{a.bytes / 1e6:.2f}"),
+        ("max\n|dlogit|", lambda a: _number(a.figures, "max_logit_difference", ".1e")),
+        ("same\ntoken", lambda a: _number(a.figures, "token_agreement", ".3f")),
+        ("change in\nbits/byte", lambda a: _number(a.figures, "bits_per_byte_change", "+.5f")),
+        ("least\ncosine", lambda a: _number(a.figures, "vector_cosine", ".5f")),
+        ("same\nneighbours", lambda a: _number(a.figures, "neighbour_agreement", ".3f")),
+        *_similarity_columns(exported),
+        ("load\nms", lambda a: _number(a.figures, "load_ms", ".0f")),
+        ("prefill\ntokens/s", lambda a: _number(a.figures, "prefill_tokens_per_second", ",.0f")),
+        ("decode\ntokens/s", lambda a: _number(a.figures, "decode_tokens_per_second", ",.0f")),
+        ("peak\nMB", lambda a: _number(a.figures, "peak_memory_mb", ".0f")),
+        ("", lambda a: "removed" if a.failures else "proved"),
+    ]
     table = Table(title=title, title_justify="left")
-    rows = []
-    for name, cell in columns.items():
+    shown = []
+    for name, cell in columns:
         cells = [cell(artifact) for artifact in exported]
         if any(text != "-" for text in cells):
             is_text = name in ("artifact", "")
             table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
-            rows.append(cells)
-    for row in zip(*rows, strict=True):
+            shown.append(cells)
+    for row in zip(*shown, strict=True):
         table.add_row(*row)
     return table
 
 
-def _similarity_columns(exported) -> dict:
-    """Of every set Spearman's rank correlation, and how far it is from the run's."""
-    columns = {}
-    sets = [name for artifact in exported for name in artifact.figures.get("similarity", {})]
-    for name in dict.fromkeys(sets):
-        for key, form, title in (
-            ("spearman", ".4f", f"{name}\nSpearman"),
-            ("change", "+.4f", f"{name}\nchange"),
-        ):
-            columns[title] = lambda a, name=name, key=key, form=form: (
-                format(a.figures["similarity"][name][key], form)
-                if "similarity" in a.figures
-                else "-"
-            )
+def _similarity_columns(exported) -> list:
+    """Of every set Spearman's rank correlation over the pairs that are known, and how far it is from the run's."""
+    columns, sets = [], {}
+    for artifact in exported:
+        sets |= artifact.figures.get("similarity", {})
+    for name, score in sets.items():
+
+        def of(artifact, name=name):
+            return artifact.figures.get("similarity", {}).get(name, {})
+
+        title = f"Spearman {name},\n{score['found']} of {score['pairs']}"
+        columns.append((title, lambda a, of=of: _number(of(a), "spearman", ".4f")))
+        columns.append(("its\nchange", lambda a, of=of: _number(of(a), "change", "+.4f")))
     return columns
 
 
-def _number(artifact, name: str, form: str) -> str:
-    value = artifact.figures.get(name)
+def _number(figures: dict, name: str, form: str) -> str:
+    value = figures.get(name)
     return "-" if value is None else format(value, form)
 
 

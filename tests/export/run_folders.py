@@ -6,17 +6,26 @@ from tests import zoo
 from tests.tiny_experiments import tiny_experiment
 
 
-def write_run_folder(path, name: str, corpus, tokenizer_config):
-    """Writes `path` and gives it back as tflm.run.Run."""
+def write_run_folder(path, name: str, corpus, tokenizer_config, model=None, objective=None):
+    """Writes `path` and gives it back as tflm.run.Run.
+
+    Args:
+        model, objective: configs in place of the zoo's model `name` and of a language model's objective.
+    """
     from tflm import models
     from tflm import run as runs
     from tflm.text import tokenizer as tokenizers
     from trainers import experiment as experiments
 
     tokenizer = tokenizers.train(tokenizer_config, [corpus.read_text(encoding="utf-8")])
-    config = dataclasses.replace(zoo.ZOO[name], vocabulary_size=tokenizer.vocabulary_size)
+    config = model or zoo.ZOO[name]
+    config = dataclasses.replace(config, vocabulary_size=tokenizer.vocabulary_size)
+    experiment = tiny_experiment(name, corpus)
     experiment = dataclasses.replace(
-        tiny_experiment(name, corpus), model=config, tokenizer=tokenizer_config
+        experiment,
+        model=config,
+        tokenizer=tokenizer_config,
+        objective=objective or experiment.objective,
     )
     model = models.build(config)
     zoo.spread(model)

@@ -151,6 +151,79 @@ def test_a_mistake_is_one_line_at_once(arguments, message):
     assert finished.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format=fasttext_vec"], "--format=fasttext_vec is for word vectors"),
+        (["--similarity=x.txt"], "--similarity measures runs that were trained for their word"),
+    ],
+)
+def test_what_does_not_suit_a_language_model_is_one_line(exported_run, arguments, message):
+    finished = program(f"--run_dir={exported_run.path}", *arguments)
+    assert finished.returncode == 2
+    assert message in finished.stderr
+    assert len(finished.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def word_vectors(tmp_path_factory, corpus):
+    """A run of FastText, and a file of pairs of its words."""
+    from tflm.models.fasttext import FastTextConfig
+    from trainers.objectives.skip_gram import SkipGramConfig
+
+    folder = tmp_path_factory.mktemp("words")
+    words = TokenizerConfig(kind="word", vocabulary_size=200)
+    model = FastTextConfig(hidden_dim=40, buckets=300)
+    run = write_run_folder(
+        folder / "words", "word2vec", corpus, words, model=model, objective=SkipGramConfig()
+    )
+    known = run.tokenizer.pieces
+    rows = [f"{known[i]}\t{known[-i]}\t{i % 7}" for i in range(1, len(known) // 2)]
+    (folder / "mine.tsv").write_text("\n".join([*rows, "nowhere\tnothing\t1"]), encoding="utf-8")
+    return run, folder / "mine.tsv"
+
+
+def test_the_program_exports_word_vectors(word_vectors):
+    run, pairs = word_vectors
+    count = len(pairs.read_text(encoding="utf-8").splitlines())
+    finished = program(
+        f"--run_dir={run.run_dir}",
+        "--format=saved_model,tflite,word2vec_binary",
+        f"--similarity={pairs}",
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert finished.stderr == ""
+    rows = [line for line in finished.stdout.splitlines() if "proved" in line]
+    names = ["saved_model", "model_float32.tflite", "model_dynamic_int8.tflite", "vectors.bin"]
+    assert [row.split()[1] for row in rows] == names
+    assert "Spearman mine," in finished.stdout
+    assert f"{count - 1} of {count}" in finished.stdout
+    assert "tokens/s" not in finished.stdout  # no column without a figure
+    manifest = json.loads((run.run_dir / "export" / "manifest.json").read_text())["artifacts"]
+    assert sorted(manifest) == sorted(names)
+    for name, entry in manifest.items():
+        score = entry["proof"]["similarity"]["mine"]
+        assert (score["change"] == 0) == (name != "model_dynamic_int8.tflite")
+    assert manifest["saved_model"]["proof"]["num_texts"] > 20
+
+
+def test_sets_that_cannot_be_used_are_one_line(word_vectors, tmp_path):
+    run, _ = word_vectors
+    other = tmp_path / "other.txt"
+    other.write_text("Hund Katze 3\nHaus Baum 4\n")
+    for path, message in (
+        (tmp_path / "nowhere.txt", f"Cannot read {tmp_path / 'nowhere.txt'}"),
+        (other, "--similarity: of the 2 pairs of other only 0 are of words that this run knows"),
+    ):
+        finished = program(
+            f"--run_dir={run.run_dir}", f"--output_dir={tmp_path / 'e'}", f"--similarity={path}"
+        )
+        assert finished.returncode == 2
+        assert message in finished.stderr
+        assert len(finished.stderr.strip().splitlines()) == 1
+        assert not (tmp_path / "e").exists()
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import runpy, sys\n"
