@@ -26,7 +26,7 @@ def test_it_loads_and_computes_the_same(family):
     folder = make.FOLDER / family
     loaded = run.load(folder)
     expected = np.array(json.loads((folder / "logits.json").read_text(encoding="utf-8")))
-    assert expected.shape == (2, 6, 13)
+    assert expected.shape in ((2, 6, 13), (2, 6, 8))
     assert expected.std() > 1e-4
     logits = make.logits_of(loaded.model)
     np.testing.assert_allclose(logits, expected, atol=1e-3 * expected.std())
@@ -41,13 +41,14 @@ def stored_experiment(run_dir, **train):
     return experiment
 
 
-@pytest.mark.parametrize("family", ["gru", "gpt"])
+@pytest.mark.parametrize("family", ["gru", "gpt", "skip_gram", "fasttext", "glove"])
 def test_it_goes_on_training(family, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)  # the corpus is named from there
     shutil.copytree(make.FOLDER / family, tmp_path / "run")
+    stored = run.RunFolder(tmp_path / "run").load_step(2)
     result = fit.train(stored_experiment(tmp_path / "run", steps=4), tmp_path / "run")
     assert result.progress.step == 4
-    assert result.progress.tokens == 4 * 4 * 16
+    assert result.progress.tokens == 2 * stored.state["progress"]["tokens"]
 
 
 def test_a_field_that_is_newer_than_the_run_has_its_default(tmp_path, monkeypatch):

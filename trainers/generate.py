@@ -103,9 +103,7 @@ def main(argv):
     )
     run = runs.load(_RUN_DIR.value, _STEP.value, _PRECISION.value, say=warn)
     if run.experiment["objective"]["kind"] != "causal":
-        raise UserError(
-            f"{_RUN_DIR.value} holds word vectors, not a language model: it has nothing to say."
-        )
+        raise UserError(f"{_RUN_DIR.value} holds no language model: it has nothing to say.")
     longest = max((len(run.tokenizer.encode(prompt)) for prompt in prompts), default=0)
     if _INTERACTIVE.value:
         longest = max(longest, 512)

@@ -59,6 +59,7 @@ def main(argv):
     command = [
         *(sys.executable, "-m", "trainers.train", f"--config={_CONFIG.value}"),
         *_passed_on,
+        "--config.train.epochs=0",
         *(f"--config.train.steps={steps}", f"--config.train.eval_every={quarter}"),
         *("--config.train.log_every=1", "--config.train.keep_checkpoints=8"),
     ]

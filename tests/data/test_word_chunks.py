@@ -31,7 +31,7 @@ def chunks(tokens=TOKENS, vocabulary_size=60, bags=None, **changes) -> WordChunk
 def words_and_neighbours(batch):
     """(word, its neighbours) of every place of a batch, in order."""
     found = []
-    for c in range(batch["num_chunks"]):
+    for c in range(batch["num_chunks"][0]):
         ids, (left, right) = batch["position_ids"][c], batch["reach"][c]
         for i in range(len(left)):
             place = i + WINDOW
@@ -127,7 +127,7 @@ def test_bags_hold_the_rows_of_every_word():
     words = []
     for step in range(3):
         batch = source.batch(step)
-        for c in range(batch["num_chunks"]):
+        for c in range(batch["num_chunks"][0]):
             ids, firsts = batch["position_ids"][c], batch["first_positions"][c]
             np.testing.assert_array_equal(ids[firsts], ids)
             for place, word in enumerate(ids):

@@ -3,7 +3,7 @@
     python -m tests.golden.make FAMILY...
 
 A folder is made again only where its format is meant to change, and then CHANGELOG.md says so.
-`logits.json` holds what the model computed on the day it was made.
+`logits.json` holds what the model computed on the day it was made: of a language model logits, of others vectors.
 """
 
 import json
@@ -15,6 +15,9 @@ import numpy as np
 
 from tflm import run
 from tflm.data.corpora import DataConfig
+from tflm.models.fasttext import FastTextConfig
+from tflm.models.fasttext_classifier import FastTextClassifierConfig
+from tflm.models.glove import GloVeConfig
 from tflm.models.gpt import GPTConfig
 from tflm.models.rnn import RNNConfig
 from tflm.models.word2vec import Word2VecConfig
@@ -22,13 +25,21 @@ from tflm.text.tokenizer import TokenizerConfig
 from trainers import fit
 from trainers.experiment import Experiment, TrainConfig
 from trainers.objectives.causal import CausalConfig
+from trainers.objectives.cbow import CBOWConfig
+from trainers.objectives.classify_bag import ClassifyBagConfig
+from trainers.objectives.glove import LeastSquaresConfig
 from trainers.objectives.skip_gram import SkipGramConfig
 
 FOLDER = Path(__file__).resolve().parent
 CORPUS = "tests/golden/text.txt"  # from the root of the checkout
+LABELLED = "tests/golden/labelled.txt"
 MODELS = {
     "word2vec": Word2VecConfig(hidden_dim=8, window=3),
     "skip_gram": Word2VecConfig(hidden_dim=8, window=3),
+    "cbow": Word2VecConfig(hidden_dim=8, window=3),
+    "fasttext": FastTextConfig(hidden_dim=8, window=3, min_n=1, max_n=2, buckets=60),
+    "glove": GloVeConfig(hidden_dim=8, window=3),
+    "fasttext_classifier": FastTextClassifierConfig(hidden_dim=8, buckets=60),
     "lstm": RNNConfig(num_layers=1, hidden_dim=8, dropout=0.1),
     "gru": RNNConfig(cell="gru", num_layers=1, hidden_dim=8, embedding_dim=4),
     "gpt": GPTConfig(
@@ -42,15 +53,26 @@ MODELS = {
         dropout=0.1,
     ),
 }
+OBJECTIVES = {
+    "skip_gram": SkipGramConfig(),
+    "cbow": CBOWConfig(),
+    "fasttext": SkipGramConfig(),
+    "glove": LeastSquaresConfig(),
+    "fasttext_classifier": ClassifyBagConfig(),
+}
 # GPT has all that training can keep: slots, a moving average, a scale of the loss, states of dropout.
-TRAINING = {"gpt": {"optimizer": "adamw", "ema": 0.9, "precision": "mixed_float16"}}
+TRAINING = {
+    "gpt": {"optimizer": "adamw", "ema": 0.9, "precision": "mixed_float16"},
+    "glove": {"optimizer": "adagrad"},
+}
 
 
 def experiment(family: str, **train) -> Experiment:
+    updates_rows = family in OBJECTIVES
     settings = {
         "steps": 2,
         "batch_size": 4,
-        "accumulation": 2,
+        "accumulation": 1 if updates_rows else 2,
         "sequence_length": 16,
         "optimizer": "sgd",
         "learning_rate": 0.5,
@@ -61,11 +83,14 @@ def experiment(family: str, **train) -> Experiment:
         "sample_tokens": 0,
         "jit_compile": False,
     }
+    if updates_rows:
+        settings |= {"clip_norm": 0.0, "weight_decay": 0.0}
+    corpus = LABELLED if family == "fasttext_classifier" else CORPUS
     return Experiment(
         model=MODELS[family],
-        objective=SkipGramConfig() if family == "skip_gram" else CausalConfig(),
+        objective=OBJECTIVES.get(family, CausalConfig()),
         tokenizer=TokenizerConfig(kind="byte"),
-        data=DataConfig(corpus=CORPUS, documents="line", validation_fraction=0.2, workers=1),
+        data=DataConfig(corpus=corpus, documents="line", validation_fraction=0.2, workers=1),
         train=TrainConfig(**(settings | TRAINING.get(family, {}) | train)),
     )
 
@@ -75,9 +100,11 @@ def token_ids() -> np.ndarray:
 
 
 def logits_of(model) -> np.ndarray:
-    """Every 20th logit of every position: (2, 6, 13)."""
+    """Every 20th logit of every position: (2, 6, 13); the vectors of the tokens where there are none: (2, 6, 8)."""
     from keras import ops
 
+    if not hasattr(model, "step"):
+        return np.array(ops.convert_to_numpy(model.embeddings()))[token_ids()]
     return np.array(ops.convert_to_numpy(model(token_ids())))[:, :, ::20]
 
 

@@ -35,7 +35,7 @@ FIRST_POSITIONS = "first_positions"  # (C, N + 2w) int32: where each position's 
 BAG_SIZES = "bag_sizes"  # (C, N + 2w) float32: rows of each position's word
 BAG_IDS = "bag_ids"  # (C, M) int32: the rows of every first position
 BAG_POSITIONS = "bag_positions"  # (C, M) int32: whose row it is; N + 2w where there is none
-NUM_CHUNKS = "num_chunks"  # () int32: the others are empty
+NUM_CHUNKS = "num_chunks"  # (1,) int32: the others are empty
 
 SMALLEST_BLOCK = (
     32  # products of blocks this size are fast, and half of what they compute is needed
@@ -159,7 +159,7 @@ class WordChunks:
             POSITION_IDS: position_ids,
             NEGATIVE_IDS: np.searchsorted(self._cumulative, drawn).astype(np.int32),
             REACH: reach,
-            NUM_CHUNKS: np.asarray(len(starts), np.int32),
+            NUM_CHUNKS: np.array([len(starts)], np.int32),
         }
         if self._bags is not None:
             batch |= self._bags_of(position_ids)

@@ -238,7 +238,7 @@ def why_unranked(score: dict | None, changed) -> str | None:
         changed: of `held_out.changed_text`.
     """
     if score is None:
-        return "word vectors predict no text, so they have no bits per byte"
+        return "it predicts no text, so it has no bits per byte"
     share = score["unknown_share"]
     if share > LARGEST_UNKNOWN_SHARE:
         return (

@@ -97,7 +97,7 @@ class NegativeSamplingObjective:
             return *learnt, loss + block_loss, pairs + block_pairs
 
         state = (tables["input"], tables["output"], ops.zeros(()), ops.zeros(()))
-        table, output, loss, pairs = ops.fori_loop(0, batch[NUM_CHUNKS], body, state)
+        table, output, loss, pairs = ops.fori_loop(0, batch[NUM_CHUNKS][0], body, state)
         return loss / ops.maximum(pairs, 1.0), {"input": table, "output": output}, slots
 
     def evaluator(self, model, train, tokenizer):
@@ -108,7 +108,7 @@ class NegativeSamplingObjective:
                 loss, pairs = self.meet(tables, chunk_of(batch, i)).loss()
                 return totals[0] + loss, totals[1] + pairs
 
-            return ops.fori_loop(0, batch[NUM_CHUNKS], body, (ops.zeros(()), ops.zeros(())))
+            return ops.fori_loop(0, batch[NUM_CHUNKS][0], body, (ops.zeros(()), ops.zeros(())))
 
         sums = compiled(model, sums)
 

@@ -18,7 +18,11 @@ def get_config() -> Experiment:
         model=GloVeConfig(hidden_dim=100, window=10),
         objective=LeastSquaresConfig(x_max=100.0, alpha=0.75),
         tokenizer=TokenizerConfig(
-            kind="word", vocabulary_size=1_000_000, min_count=5, normalization=("lowercase",)
+            kind="word",
+            vocabulary_size=1_000_000,
+            min_count=5,
+            normalization=("lowercase",),
+            sample_bytes=0,
         ),
         data=DataConfig(),
         train=TrainConfig(
