@@ -1,7 +1,10 @@
 """Co-occurrences against a double loop over the text; the same, bit by bit, whatever memory counting has."""
 
+import json
 import math
+import shutil
 
+import filelock
 import numpy as np
 import pytest
 
@@ -127,6 +130,38 @@ def test_what_is_counted_stays_in_the_cache(tmp_path):
     told.clear()
     counted(tmp_path, tokens, window=9, **settings)
     assert told, "another window, too"
+
+
+def test_another_process_is_waited_for(tmp_path):
+    told = []
+    counted(tmp_path, text())
+    folder = next(path for path in (tmp_path / "cooccurrences").iterdir() if path.is_dir())
+    whole = (folder / "pairs.bin").read_bytes()
+    shutil.rmtree(folder)
+    lock = filelock.FileLock(f"{folder}.lock", thread_local=False)
+
+    def build_and_let_go(description, done, total):
+        if description.startswith("wait"):
+            folder.mkdir()
+            (folder / "pairs.bin").write_bytes(whole)
+            (folder / "pairs.json").write_text(
+                json.dumps({"num_pairs": len(whole) // PAIR.itemsize})
+            )
+            lock.release()
+        told.append(description)
+
+    with lock:
+        pairs = counted(tmp_path, text(), progress=build_and_let_go)
+    assert pairs.tobytes() == whole
+    assert told == ["wait for another process that builds this store"], "two processes count once"
+
+
+def test_a_killed_process_leaves_nothing_behind(tmp_path):
+    room = tmp_path / "cooccurrences"
+    (room / "another.building").mkdir(parents=True)
+    (room / "another.building" / "runs.bin").write_bytes(b"half")
+    counted(tmp_path, text())
+    assert not list(room.glob("*.building"))
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path):

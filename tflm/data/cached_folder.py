@@ -12,6 +12,8 @@ from pathlib import Path
 
 import filelock
 
+from tflm.errors import UserError
+
 
 def build_once(folder: Path, read, write, progress=None):
     """What `read` finds in `folder`, which `write` fills where it is missing or damaged.
@@ -19,11 +21,12 @@ def build_once(folder: Path, read, write, progress=None):
     Args:
         folder: its name must tell everything that decides what is in it.
         read: folder -> anything but None; None where something is missing.
-        write: fills an empty folder and flushes its files to the disk.
+        write: fills an empty folder and flushes its files to the disk; where it raises, nothing is left.
         progress: called as progress(description, done, total) where another process has to be waited for.
 
     Raises:
-        OSError: where the cache cannot be written, or what was written cannot be read.
+        OSError: where the cache cannot be written.
+        UserError: where what was written cannot be read.
     """
     if (found := read(folder)) is not None:
         return found
@@ -34,7 +37,7 @@ def build_once(folder: Path, read, write, progress=None):
             _build(folder, write)
             found = read(folder)
     if found is None:
-        raise OSError(f"{folder} was changed while it was built")
+        raise UserError(f"{folder} was changed while it was built. Run the same command again.")
     return found
 
 
@@ -60,7 +63,7 @@ def _locked(folder: Path, progress):
         lock.acquire(timeout=0)
     except filelock.Timeout:
         if progress is not None:
-            progress("wait for another process that builds the same", 0, None)
+            progress("wait for another process that builds this store", 0, None)
         lock.acquire()
     try:
         yield
