@@ -53,7 +53,7 @@ def write(run, path, quantization: str, lengths) -> None:
         quantization: "none".
         lengths: not needed, every length is dynamic.
     """
-    table = signatures.vector_table(run)
+    table = signatures.VectorTable(run)
     module = signatures.module_of(run, table)
     functions = text_vectors.by_ids(run, table)
     twin = text_twin(run.tokenizer)

@@ -8,6 +8,7 @@ Shapes: B batch, T time, D width of the embedding, V vocabulary, S cache length,
 import contextlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from export import run_kind
@@ -17,24 +18,35 @@ NUM_SPECIAL_IDS = len(SPECIAL_PIECES)
 NORM_FLOOR = 1e-9  # keeps the cosine of a vector of zeros finite
 
 
-def vector_table(run) -> tf.Variable:
-    """The vectors of all tokens (V, D): the model's own variable, or a new one of what the model makes of several."""
-    vectors = run.model.embeddings()
-    if isinstance(vectors, keras.Variable):
-        return vectors.value
-    return tf.Variable(vectors, trainable=False, name="vectors")
+class VectorTable(tf.Module):
+    """The vectors of all tokens, as the signatures look them up.
+
+    Attributes:
+        rows: (V, D), the model's own variable, or a new one of what the model makes of several (FastText, GloVe).
+        lengths: (V,), their norms; None where nothing asks for neighbours.
+    """
+
+    def __init__(self, run):
+        super().__init__()
+        vectors = run.model.embeddings()
+        is_variable = isinstance(vectors, keras.Variable)
+        self.rows = vectors.value if is_variable else tf.Variable(vectors, trainable=False)
+        self.lengths = None
+        if run_kind.has_word_vectors(run.experiment):
+            # Not left to the graph: the converter of .tflite computes norms beforehand, and from 2^24 numbers on
+            # (167,773 words of 100) it gets them wrong.
+            rows = self.rows.numpy()
+            lengths = np.sqrt(np.einsum("vd,vd->v", rows, rows))
+            self.lengths = tf.Variable(np.maximum(lengths, NORM_FLOOR), trainable=False)
 
 
-def module_of(run, table: tf.Variable) -> tf.Module:
+def module_of(run, table: VectorTable) -> tf.Module:
     """A module that owns the variables an artifact needs, so that they are saved with it.
 
     A module that holds the Keras model alone is converted without complaint to a file without weights.
-
-    Args:
-        table: of `vector_table`, all that is needed of what is no language model.
     """
     module = tf.Module(name="tflm")
-    module.model_variables = [table]
+    module.vector_table = table
     if run_kind.is_language_model(run.experiment):
         module.model_variables = [variable.value for variable in run.model.variables]
     return module
@@ -143,20 +155,19 @@ def prefill(model):
     return prefill
 
 
-def embed(table):
-    """token_ids (B, T) -> vectors (B, T, D), rows of `vector_table`: the input embedding, or the word vectors."""
+def embed(table: VectorTable):
+    """token_ids (B, T) -> vectors (B, T, D), the input embedding, or the word vectors."""
 
     def embed(token_ids):
-        return {"vectors": tf.gather(tf.convert_to_tensor(table), token_ids)}
+        return {"vectors": tf.gather(tf.convert_to_tensor(table.rows), token_ids)}
 
     return embed
 
 
-def nearest(table, num_neighbours: int | None = None):
+def nearest(table: VectorTable, num_neighbours: int | None = None):
     """token_ids (N,) -> the tokens of most similar vectors, by cosine, without the token itself.
 
     Args:
-        table: of `vector_table`.
         num_neighbours: K; None makes it an input, `k`.
 
     Returns:
@@ -164,32 +175,32 @@ def nearest(table, num_neighbours: int | None = None):
     """
 
     def nearest(token_ids, k=num_neighbours):
-        rows = tf.convert_to_tensor(table)
-        ids, similarity = neighbours_of(rows, tf.gather(rows, token_ids), token_ids[:, None], k)
+        vectors = tf.gather(tf.convert_to_tensor(table.rows), token_ids)
+        ids, similarity = neighbours_of(table, vectors, token_ids[:, None], k)
         return {"token_ids": ids, "similarity": similarity}
 
     return nearest
 
 
-def neighbours_of(table, vectors, excluded, k):
+def neighbours_of(table: VectorTable, vectors, excluded, k):
     """The rows of `table` nearest to `vectors` by cosine.
 
     Args:
-        table: (V, D). vectors: (N, D).
+        vectors: (N, D).
         excluded: (N, M) int32, rows that are no answer: the token itself. Special tokens never are.
         k: K.
 
     Returns:
         ids (N, K) int32, cosine (N, K) float32.
     """
-    # Norms, not a normalised table: that would be folded into the file as a second table.
-    norms = tf.maximum(tf.norm(table, axis=-1), NORM_FLOOR)  # (V,)
+    # Lengths, not a normalised table: that would be a second table in the file.
     lengths = tf.maximum(tf.norm(vectors, axis=-1, keepdims=True), NORM_FLOOR)  # (N, 1)
-    products = _apart(tf.matmul(vectors, table, transpose_b=True))  # (N, V)
-    cosine = products / norms / lengths
-    rows = tf.range(table.shape[0], dtype=tf.int32)
-    is_excluded = tf.reduce_any(tf.equal(excluded[:, :, None], rows), axis=1)
-    is_excluded = tf.logical_or(is_excluded, rows < NUM_SPECIAL_IDS)
+    rows = tf.convert_to_tensor(table.rows)
+    products = _apart(tf.matmul(vectors, rows, transpose_b=True))  # (N, V)
+    cosine = products / tf.convert_to_tensor(table.lengths) / lengths
+    ids = tf.range(rows.shape[0], dtype=tf.int32)
+    is_excluded = tf.reduce_any(tf.equal(excluded[:, :, None], ids), axis=1)
+    is_excluded = tf.logical_or(is_excluded, ids < NUM_SPECIAL_IDS)
     similarity, ids = tf.math.top_k(tf.where(is_excluded, -2.0, cosine), k)
     return ids, similarity
 

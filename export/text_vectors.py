@@ -18,7 +18,7 @@ def by_ids(run, table) -> dict:
     """`embed`, and of word vectors `nearest`.
 
     Args:
-        table: of `signatures.vector_table`.
+        table: a signatures.VectorTable.
     """
     functions = {"embed": signatures.traced(signatures.embed(table), input_signature=[TOKEN_IDS])}
     if run_kind.has_word_vectors(run.experiment):
@@ -54,8 +54,7 @@ def by_text(run, module: tf.Module, table, twin, name: str = "text") -> dict:
             ids, vectors = average(text)
             own = ids.to_tensor(-1)
             own = tf.pad(own, [[0, 0], [0, 1]], constant_values=-1)  # at least one column
-            rows = tf.convert_to_tensor(table)
-            neighbours, similarity = signatures.neighbours_of(rows, vectors, own, k)
+            neighbours, similarity = signatures.neighbours_of(table, vectors, own, k)
             return {"pieces": tf.gather(tf.constant(pieces), neighbours), "similarity": similarity}
 
         functions[f"nearest_{name}"] = signatures.traced(
@@ -78,7 +77,7 @@ def _average_of_tokens(table, twin):
 
     def average(text):
         ids = twin.tokenize(text)
-        return ids, _mean(ids, tf.gather(tf.convert_to_tensor(table), ids.flat_values))
+        return ids, _mean(ids, tf.gather(tf.convert_to_tensor(table.rows), ids.flat_values))
 
     return average
 
@@ -89,7 +88,7 @@ def _average_of_words(table, twin, subwords):
     def average(text):
         words = twin.words(text)
         ids = words.with_flat_values(twin.word_ids(words.flat_values))
-        vectors = tf.gather(tf.convert_to_tensor(table), ids.flat_values)
+        vectors = tf.gather(tf.convert_to_tensor(table.rows), ids.flat_values)
         unknown = tf.where(ids.flat_values == UNK_ID)  # (U, 1)
         spelt = subwords.vectors(tf.gather_nd(words.flat_values, unknown))
         return ids, _mean(ids, tf.tensor_scatter_nd_update(vectors, unknown, spelt))

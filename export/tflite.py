@@ -42,7 +42,7 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
     Raises:
         UserError: where the model needs an operator that is not builtin.
     """
-    table = signatures.vector_table(run)
+    table = signatures.VectorTable(run)
     with signatures.one_table(run.model):
         functions = _signatures(run, table, lengths)
     module = signatures.module_of(run, table)

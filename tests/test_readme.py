@@ -12,6 +12,7 @@ PAGES = ("README.md", "README.zh-CN.md")
 TINY = {
     "gpt_small": ["--config.model.num_layers=1", "--config.model.hidden_dim=16"],
     "lstm_small": ["--config.model.num_layers=1", "--config.model.hidden_dim=16"],
+    "skip_gram": ["--config.train.epochs=0"],
 }
 FEW_STEPS = [
     "--config.tokenizer.vocabulary_size=300",
@@ -47,13 +48,14 @@ def test_commands_run_as_they_stand(tmp_path, corpus):
             re.sub(r"(?<=[=,])runs/", f"{runs}/", argument)
             .replace("my_texts/", str(corpus))
             .replace("=report.html", f"={tmp_path}/report.html")
+            .replace("=words.json", f"={tmp_path}/words.json")
             .replace('"The function"', "The function")
             for argument in arguments
         ]
         if module == "trainers.train":
             recipe = next(a for a in arguments if a.startswith("--config=")).split("=")[1]
             arguments += TINY[recipe] + FEW_STEPS
-        if module == "export.export_model":
+        if module == "export.export_model" and "gpt" in line:
             arguments.append("--prefill_lengths=4")
         finished = run_program(module, *arguments)
         assert finished.code == 0, f"{line}\n{finished.out}\n{finished.err}"
@@ -62,7 +64,8 @@ def test_commands_run_as_they_stand(tmp_path, corpus):
     assert {"trainers.train", "trainers.evaluate", "trainers.generate"} <= set(seen)
     assert {"trainers.compare", "export.export_model"} <= set(seen)
     assert (tmp_path / "report.html").stat().st_size > 10_000
-    assert (runs / "gpt" / "export" / "manifest.json").exists()
+    for name in ("gpt", "words"):
+        assert (runs / name / "export" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("page", PAGES)

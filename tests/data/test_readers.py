@@ -113,7 +113,7 @@ def test_wrong_byte_is_named_by_its_offset(tmp_path, monkeypatch, block_bytes):
     [
         (b"PK\x03\x04\x14\x00", "zip archive"),
         (b"%PDF-1.7\n\x00", "a PDF"),
-        (gzip.compress(b"text"), "gzip data without .gz"),
+        (gzip.compress(b"text", mtime=0), "gzip data without .gz"),
         (b"\x7fELF\x00", "NUL at byte 4"),
         ("utf-16 text".encode("utf-16"), "encoding=utf-16"),
     ],

@@ -170,6 +170,19 @@ def test_word_vectors_are_in_the_file_once(tmp_path):
     assert table / 4 < written(run, tmp_path, "dynamic_int8").stat().st_size < 0.55 * table
 
 
+@pytest.mark.slow
+def test_a_table_that_the_converter_cannot_compute_with(tmp_path):
+    """From 2^24 numbers on it writes other numbers than it should for what it computes of a table beforehand."""
+    config = Word2VecConfig(vocabulary_size=2**17 + 1, hidden_dim=128)
+    run = fake_run.FakeRun(models.build(config), "word2vec", objective="skip_gram")
+    table = run.model.embeddings().value.numpy()
+    cosines = table @ table[4] / np.linalg.norm(table, axis=1) / np.linalg.norm(table[4])
+    cosines[:5] = -2
+    got = runners_of(written(run, tmp_path))["nearest"](token_ids=np.asarray([4], "int32"))
+    np.testing.assert_array_equal(got["token_ids"][0], np.argsort(-cosines)[:10])
+    np.testing.assert_allclose(got["similarity"][0], -np.sort(-cosines)[:10], atol=1e-5)
+
+
 def test_int8_vectors_are_rounded_row_by_row(tmp_path):
     """Rows of very different size: one scale for the whole table would leave nothing of the small ones."""
     run = fake_run.fake_run("word2vec")

@@ -1,23 +1,19 @@
 """Token ids on disk, memory-mapped: built once for a text, a tokenizer and a version of the code.
 
-<cache>/stores/<fingerprint>/            a whole store; it appears by one rename, or not at all
-<cache>/stores/<fingerprint>.building/   a build under way, or what a killed one left behind
-<cache>/stores/<fingerprint>.lock        held while building; the system frees it when a process dies
+A store is a folder of the cache, <cache>/stores/<fingerprint>; see cached_folder.py.
 """
 
-import contextlib
 import dataclasses
 import json
 import mmap
 import os
-import shutil
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from tflm.data import corpora
-from tflm.data.corpora import SPLITS, Corpus, DataConfig
+from tflm.data.cached_folder import build_once
+from tflm.data.corpora import SPLITS, DataConfig
 from tflm.data.fill import fill
 from tflm.data.fingerprint import file_states, store_fingerprint
 from tflm.errors import UserError, unknown_name
@@ -148,31 +144,8 @@ def build_store(
     fingerprint = store_fingerprint(sources, config, tokenizer, progress)
     names = {split: corpus.name for split, corpus in sources.items()}
     folder = cache / kind.room / fingerprint
-    if (store := _open(kind, folder, names)) is not None:
-        return store
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, progress):
-            # Another process may have built it.
-            if (store := _open(kind, folder, names)) is None:
-                _sweep(folder.parent, but=folder)
-                _build(kind, folder, sources, states, config, tokenizer, progress)
-                store = _open(kind, folder, names)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write the token store to {folder.parent}: {error.strerror or error}. Free some "
-            "space, or name another cache folder with the environment variable TFLM_CACHE."
-        ) from error
-    if store is None:
-        raise UserError(f"{folder} was changed while it was built. Run the same command again.")
-    return store
 
-
-def _build(kind, folder: Path, sources: dict[str, Corpus], states, config, tokenizer, progress):
-    building = folder.with_name(folder.name + ".building")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir()
-    try:
+    def write(building: Path):
         card = kind.write(building, sources, config, tokenizer, progress)
         if file_states(sources) != states:
             raise UserError("The text changed while it was read. Run the same command again.")
@@ -180,13 +153,14 @@ def _build(kind, folder: Path, sources: dict[str, Corpus], states, config, token
             json.dump(card, file, indent=2, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(building)
-        if folder.exists():  # Found damaged by `_open`.
-            shutil.rmtree(folder)
-        os.rename(building, folder)
-        _sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+
+    try:
+        return build_once(folder, lambda place: _open(kind, place, names), write, progress)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write the token store to {folder.parent}: {error.strerror or error}. Free some "
+            "space, or name another cache folder with the environment variable TFLM_CACHE."
+        ) from error
 
 
 def _open(kind: type[Store], folder: Path, names: dict[str, str]) -> Store | None:
@@ -202,44 +176,8 @@ def _open(kind: type[Store], folder: Path, names: dict[str, str]) -> Store | Non
     return kind(folder, {"corpus": names, "fingerprint": folder.name, **card})
 
 
-@contextlib.contextmanager
-def _locked(folder: Path, progress):
-    lock = filelock.FileLock(f"{folder}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        if progress is not None:
-            progress("wait for another process that builds this store", 0, None)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _sweep(stores: Path, but: Path):
-    """Removes what killed builds of other stores than `but` left behind."""
-    for building in stores.glob("*.building"):
-        store = building.with_suffix("")
-        if store == but:
-            continue  # Its lock is ours.
-        lock = filelock.FileLock(f"{store}.lock")
-        with contextlib.suppress(filelock.Timeout), lock.acquire(timeout=0):
-            shutil.rmtree(building, ignore_errors=True)
-
-
 def mapped(path: Path, dtype: str) -> np.ndarray:
     """A file of numbers, read-only, mapped from disk."""
     with open(path, "rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return np.frombuffer(mapping, dtype=dtype)
-
-
-def _sync_folder(folder: Path):
-    if os.name == "nt":  # Windows cannot open a folder.
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
