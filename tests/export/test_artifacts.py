@@ -98,7 +98,7 @@ def without_weights(run, path, quantization, chunk_lengths):
     class OnlyKeras(tf.Module):
         def __init__(self, run, table):
             super().__init__()
-            self.model = run.model
+            self.model, self.lengths = run.model, table.lengths
 
     before = signatures.module_of
     signatures.module_of = OnlyKeras
