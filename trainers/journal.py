@@ -55,8 +55,9 @@ class Journal:
         """Scalars on the TensorBoard page; side is train or validation."""
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
-        for tag, value in values.items():
-            self._add(side, step, scalar_pb(tag, np.float32(value)))
+        with np.errstate(over="ignore"):  # the perplexity of a model that fails is infinite there
+            for tag, value in values.items():
+                self._add(side, step, scalar_pb(tag, np.float32(value)))
 
     def text(self, side: str, step: int, tag: str, text: str) -> None:
         from tensorboard.plugins.text.summary_v2 import text_pb

@@ -246,7 +246,7 @@ def test_weights_lost_in_the_last_step_of_a_slice_are_not_saved(corpus, tmp_path
     """The loss of a step is computed before its update, so it may be finite when the weights no longer are."""
     settings = {"optimizer": "sgd", "clip_norm": 0.0, "weight_decay": 0.0, "warmup_steps": 0}
     with pytest.raises(UserError, match="Not a number any more"):
-        train_small(corpus, tmp_path, **settings, learning_rate=1e38, eval_every=1)
+        train_small(corpus, tmp_path, **settings, learning_rate=1e39, eval_every=1)
     assert RunFolder(tmp_path).load_latest() is None
 
 

@@ -1,6 +1,6 @@
 """GloVe (Pennington et al. 2014): a table of how often words stand near each other, and vectors that explain it.
 
-    python -m trainers.train --config=trainers/recipes/glove.py --run_dir=runs/glove
+python -m trainers.train --config=glove --corpus=my_texts/ --run_dir=runs/glove
 
 The words of the training text are counted once and kept in the cache. A step learns `batch_size` times
 `sequence_length` pairs of the table, each in both directions.
