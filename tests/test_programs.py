@@ -121,10 +121,16 @@ def train_arguments(recipe, run_dir) -> list[str]:
         ([], "--config is missing"),
         (["{config}"], "--run_dir is missing"),
         (["{config}", "runs/x"], "Unexpected argument 'runs/x'"),
-        (["{config}", "--config.train.step=3"], "has no field 'step'. It has: steps, epochs, batch_size"),
+        (
+            ["{config}", "--config.train.step=3"],
+            "has no field 'step'. It has: steps, epochs, batch_size",
+        ),
         (["{config}", "--config.trian.steps=3"], "has no field 'trian'. It has: model, objective"),
         (["{config}", "--config.train.steps.x=3"], "has no field 'x'. It is a value"),
-        (["{config}", "--noconfig.train.jit"], "has no field 'jit'. It has: steps, epochs, batch_size"),
+        (
+            ["{config}", "--noconfig.train.jit"],
+            "has no field 'jit'. It has: steps, epochs, batch_size",
+        ),
         (["{config}", "--config.model=3"], "config.model is a group of fields.*: vocabulary_size"),
         (["{config}", "--config.model.window"], "window"),
         (["{config}", "--config.train.steps=many"], "train.steps"),

@@ -20,7 +20,6 @@ def chunks(tokens=TOKENS, vocabulary_size=60, bags=None, **changes) -> WordChunk
         "seed": 0,
         "subsample": 0.0,
         "power": 0.75,
-        "negatives": 5,
         "shared_negatives": 16,
         "learning_rate": 0.025,
         "bags": bags,

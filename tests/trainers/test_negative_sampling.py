@@ -61,9 +61,9 @@ def reference_chunk(kind, table, output, rows_of, chunk, negatives=3):
         return -weight * np.log(sigmoid(sign * (hidden @ output[word])))
 
     for i in range(len(left)):
-        around = [
-            p for p in range(i + window - left[i], i + window + right[i] + 1) if p != i + window
-        ]
+        places = range(i + window - left[i], i + window + right[i] + 1)
+        # A word does not meet itself, neither here nor where it stands again.
+        around = [p for p in places if ids[p] != ids[i + window]]
         share = negatives / drawn.shape[1]
         loss = 0.0
         if kind == "skip_gram":

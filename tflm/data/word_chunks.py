@@ -42,10 +42,9 @@ SMALLEST_BLOCK = (
 )
 NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos: no words
 UNKNOWN_ID = 1
-# The most that learning rate * (how often an update of a chunk meets a row that another one has changed) may be.
-# Measured on 14 million words of novels: up to 1.5 the vectors are as good as with one pair after the other, for words
-# and for subwords; 3 diverges.
-MOST_COLLISIONS = 1.5
+# The most that learning rate * (w + 1) * `repeats` of a chunk may be. Measured on 14 million words of novels: at 0.7
+# the vectors are as good as with one pair after the other, for words and for subwords; at 1 they diverge.
+MOST_REPEATS = 0.7
 LARGEST_CHUNK = 1024
 
 
@@ -60,7 +59,7 @@ class WordChunks:
         subsample: words more frequent than this share of the text are skipped at random; 0 for none.
         power: of the unigram distribution that negatives are drawn from.
         shared_negatives: K.
-        negatives, learning_rate: bound the size of a chunk, see MOST_COLLISIONS.
+        learning_rate: bounds the size of a chunk, see MOST_REPEATS.
         bags: None where a word is one row.
 
     Attributes:
@@ -81,7 +80,6 @@ class WordChunks:
         seed: int,
         subsample: float,
         power: float,
-        negatives: int,
         shared_negatives: int,
         learning_rate: float,
         bags: Bags | None = None,
@@ -106,29 +104,26 @@ class WordChunks:
             self._keep = np.where(share > 0, np.minimum(keep, 1), 0)
         self._keep[:NUM_SPECIAL_IDS] = 0
         kept = share * self._keep
-        words, drawn = kept / kept.sum(), weights / weights.sum()
-        # A word is met by w + 1 words on average (the width is uniform in 1..w). Its output row is changed where it is
-        # met and where it is drawn, its input rows by every word that shares them.
-        outputs = float((words * (words + negatives * drawn)).sum())
-        inputs = _overlap(words, bags)
-        most = MOST_COLLISIONS / (learning_rate * (window + 1) * max(inputs, outputs))
+        words = kept / kept.sum()
+        # A word is met by w + 1 words on average (the width is uniform in 1..w).
+        self._most_repeats = MOST_REPEATS / (learning_rate * (window + 1))
         # A frame looks into its own block and the next one.
         self._block = SMALLEST_BLOCK * -(-2 * window // SMALLEST_BLOCK)
         self.chunk_size = self._block
-        while 2 * self.chunk_size <= min(most, LARGEST_CHUNK):
+        some = self._kept_words(0, np.random.Generator(np.random.Philox(key=[seed, 0])))[0]
+        while self.chunk_size < LARGEST_CHUNK and self._suits(2 * self.chunk_size, some):
             self.chunk_size *= 2
-        # A text may be denser than the average; room that is not used costs no time. What is beyond it is left out: it
-        # would take a batch of a quarter more words than expected, or of nothing but the longest ones.
+        # Room that is not used costs no time. What is beyond it is left out: it would take a batch of far more words
+        # than expected, or one that is nothing but repetitions.
         expected = self.tokens_per_step * kept.sum()
         room = min(1.25 * expected + 8 * expected**0.5, self.tokens_per_step)
-        self._num_chunks = int(-(-room // self.chunk_size))
+        self._num_chunks = 32 + 2 * int(-(-room // self.chunk_size))
         if bags is not None:
             num_positions = self.chunk_size + 2 * window
             rows = ((1 - (1 - words) ** num_positions) * bags.sizes).sum()
             # One block of the longest words must fit, whatever the average.
             least = int(bags.sizes.max()) * (self._block + 2 * window)
             self._bag_room = int(-(-max(1.2 * rows, least) // 128)) * 128
-            self._num_chunks = 16 + self._num_chunks * 3 // 2
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of `step` (from 0), as the names at the top of this file say."""
@@ -184,19 +179,34 @@ class WordChunks:
         width = random.integers(1, self._window + 1, len(words))
         return words, np.minimum(width, before), np.minimum(width, after)
 
+    def _suits(self, size: int, words: np.ndarray) -> bool:
+        """Whether nine of ten chunks of that size repeat no word too often."""
+        starts = range(0, max(len(words) - size, 0) + 1, size)
+        return (
+            np.quantile([repeats(words[s : s + size]) for s in starts], 0.9) <= self._most_repeats
+        )
+
     def _cut(self, words: np.ndarray):
-        """Where chunks start and end: after N words, or earlier where their subwords would not fit."""
+        """Where chunks start and end: after N words, or earlier where they repeat words or need too many rows."""
         starts = np.arange(0, len(words), self.chunk_size)
         ends = np.minimum(starts + self.chunk_size, len(words))
-        while self._bags is not None:
-            rows = [self._num_rows(words, *bounds) for bounds in zip(starts, ends, strict=True)]
-            too_many = np.array(rows, np.int64) > self._bag_room
-            if not too_many.any():
-                break
-            blocks = np.maximum((ends - starts)[too_many] // self._block // 2, 1)
-            middles = starts[too_many] + blocks * self._block
+        while True:
+            too_much = np.array(
+                [self._is_too_much(words, *bounds) for bounds in zip(starts, ends, strict=True)],
+                bool,
+            )
+            if not too_much.any():
+                return starts[: self._num_chunks], ends[: self._num_chunks]
+            blocks = np.maximum((ends - starts)[too_much] // self._block // 2, 1)
+            middles = starts[too_much] + blocks * self._block
             starts, ends = np.sort(np.append(starts, middles)), np.sort(np.append(ends, middles))
-        return starts[: self._num_chunks], ends[: self._num_chunks]
+
+    def _is_too_much(self, words: np.ndarray, start: int, end: int) -> bool:
+        if end - start <= self._block:
+            return False
+        if repeats(words[start:end]) > self._most_repeats:
+            return True
+        return self._bags is not None and self._num_rows(words, start, end) > self._bag_room
 
     def _num_rows(self, words: np.ndarray, start: int, end: int) -> int:
         seen = words[max(start - self._window, 0) : end + self._window]
@@ -227,18 +237,10 @@ class WordChunks:
         }
 
 
-def _overlap(words: np.ndarray, bags: Bags | None) -> float:
-    """How much of the rows of one word belongs to another, on average over two words of the text.
-
-    Args:
-        words: (V,) their shares of the text. A word of one row overlaps with itself alone.
-    """
-    if bags is None:
-        return float((words * words).sum())
-    of_rows = np.repeat(words, bags.sizes)
-    has_row = np.bincount(bags.ids, of_rows)
-    share_of_row = np.bincount(bags.ids, of_rows / np.repeat(bags.sizes, bags.sizes))
-    return float((has_row * share_of_row).sum())
+def repeats(words: np.ndarray) -> float:
+    """How often a word of the chunk stands in it, on average over its words: what its rows are changed by at once."""
+    counts = np.bincount(np.unique(words, return_inverse=True)[1]) if len(words) else np.zeros(1)
+    return float((counts.astype("float64") ** 2).sum() / max(len(words), 1))
 
 
 def word_counts(split: TokenSplit, vocabulary_size: int) -> np.ndarray:

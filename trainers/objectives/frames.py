@@ -82,8 +82,11 @@ class Frames:
         offset = np.arange(self.length)[None, :] - np.arange(self.block)[:, None] - self.window
         reach = ops.reshape(chunk[REACH], (2, self.num_blocks, self.block, 1))
         within = ops.logical_and(offset >= -reach[0], offset <= reach[1])
-        within = ops.logical_and(within, offset != 0)
-        self.mask = ops.cast(within, "float32")  # (n, L, F)
+        # A word does not meet itself: a run of one word (a line of dashes) would be learnt from until nothing is
+        # finite.
+        ids = chunk[POSITION_IDS]
+        is_other = self.centers(ids)[:, :, None] != self.of(ids)[:, None, :]
+        self.mask = ops.cast(ops.logical_and(within, is_other), "float32")  # (n, L, F)
 
     def centers(self, positions):
         """(P, D) -> (n, L, D), the words of the blocks."""

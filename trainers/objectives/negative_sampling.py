@@ -73,7 +73,6 @@ class NegativeSamplingObjective:
             seed,
             self.config.subsample,
             self.config.power,
-            self.config.negatives,
             self.config.shared_negatives,
             train.learning_rate,
             model.bags,

@@ -4,6 +4,9 @@ python -m trainers.train --config=glove --corpus=my_texts/ --run_dir=runs/glove
 
 The words of the training text are counted once and kept in the cache. A step learns `batch_size` times
 `sequence_length` pairs of the table, each in both directions.
+
+x_max is that of the authors' script for a text of 17 million words; for the billions of words of their paper it is 100,
+with which a text of some millions learns too little of its rarer pairs.
 """
 
 from tflm.data.corpora import DataConfig
@@ -16,7 +19,7 @@ from trainers.objectives.glove import LeastSquaresConfig
 def get_config() -> Experiment:
     return Experiment(
         model=GloVeConfig(hidden_dim=100, window=10),
-        objective=LeastSquaresConfig(x_max=100.0, alpha=0.75),
+        objective=LeastSquaresConfig(x_max=10.0),
         tokenizer=TokenizerConfig(
             kind="word",
             vocabulary_size=1_000_000,
