@@ -5,8 +5,8 @@
 
 --text has lower-case words with spaces between them, a document a line. --glove is the folder of the authors' programs
 vocab_count, cooccur, shuffle and glove, made from their source (github.com/stanfordnlp/GloVe); without it they are left
-out. Settings: 100 dimensions, window 10, x_max 100, learning rate 0.05, words that occur 5 times. skip_gram is trained
-as its recipe says.
+out. Settings: 100 dimensions, window 10, learning rate 0.05, words that occur 5 times. skip_gram is trained as its
+recipe says.
 
 Pairs per second are those of the training alone, each direction of a pair counted; the seconds of the whole program
 have the counting of words and pairs in them, and tflm's compilation. All vectors are scored by tflm's evaluation.
@@ -31,6 +31,7 @@ _ANALOGIES = flags.DEFINE_list("analogies", [], "Analogies.")
 _GLOVE = flags.DEFINE_string("glove", None, "Folder of the authors' programs.")
 _THREADS = flags.DEFINE_integer("threads", os.cpu_count(), "Of the authors' program.")
 _EPOCHS = flags.DEFINE_integer("epochs", 15, "Passes of GloVe over the pairs.")
+_X_MAX = flags.DEFINE_float("x_max", 10.0, "A count from which on pairs weigh 1.")
 _MODELS = flags.DEFINE_list("models", ["glove", "skip_gram"], "Recipes to train with tflm.")
 
 
@@ -45,8 +46,9 @@ def run_authors(folder: Path) -> dict:
     (folder / "pairs.bin").write_bytes(pairs)
     counted = time.perf_counter()
     settings = ("-vector-size", 100, "-iter", _EPOCHS.value, "-threads", _THREADS.value)
+    settings += ("-x-max", _X_MAX.value, "-binary", 0)
     files = ("-input-file", folder / "pairs.bin", "-vocab-file", vocabulary, "-save-file", vectors)
-    messages = run([programs / "glove", *files, *settings, "-binary", 0], folder)[1]
+    messages = run([programs / "glove", *files, *settings], folder)[1]
     ended = time.perf_counter()
     return {
         "pairs_per_second": len(pairs) / 16 * _EPOCHS.value / (ended - counted),
@@ -68,6 +70,7 @@ def run_tflm(recipe: str, folder: Path) -> dict:
     ]
     if recipe == "glove":
         command.append(f"--config.train.epochs={_EPOCHS.value}")
+        command.append(f"--config.objective.x_max={_X_MAX.value}")
     started = time.perf_counter()
     # A cache of its own, so that everything is counted.
     run(command, Path.cwd(), environment={"TFLM_CACHE": str(folder / "cache")})

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from export import formats, lengths, manifest
+from tflm import run as runs
 from tflm.errors import UserError
 from tflm.program import quiet_native_messages
 
@@ -53,8 +54,6 @@ def export_run_folder(
         similarity: name -> pairs, the sets that word vectors are measured on, see `similarity.SimilaritySets`.
         the rest: as in `export`.
     """
-    from tflm import run as runs
-
     say = say or (lambda text: None)
     with quiet_native_messages():
         import keras
@@ -184,13 +183,13 @@ class _Prover:
         self.expected = None
 
     def prove(self, path: Path, name: str, quantization: str):
-        from export import prove_language_model, prove_word_vectors, run_kind, vectors_file
+        from export import prove_language_model, prove_word_vectors, vectors_file
         from export.fresh_interpreter import Proof, ProofFailed
 
         try:
             if formats.FORMATS[name].is_vectors_file:
                 return vectors_file.prove(self.run, path, name, self.sets)
-            if not run_kind.is_language_model(self.run.experiment):
+            if not runs.is_language_model(self.run.experiment):
                 return prove_word_vectors.prove(self.run, path, name, quantization, self.sets)
             if self.expected is None:
                 self._prepare()

@@ -4,15 +4,10 @@ Importing this module imports neither TensorFlow nor Keras.
 """
 
 from tflm.errors import UserError
+from tflm.run import LANGUAGE_MODEL_OBJECTIVES
 
-LANGUAGE_MODEL_OBJECTIVES = ("causal",)  # they predict the next token
 WORD_VECTOR_OBJECTIVES = ("skip_gram", "cbow", "glove")
 WORD_VECTOR_FAMILIES = ("word2vec", "fasttext", "glove")
-
-
-def is_language_model(experiment: dict) -> bool:
-    """Whether the model predicts the next token; False for one that is nothing but its vectors."""
-    return experiment["objective"]["kind"] in LANGUAGE_MODEL_OBJECTIVES
 
 
 def has_word_vectors(experiment: dict) -> bool:

@@ -26,6 +26,7 @@ import tensorflow as tf
 from export import run_kind, signatures
 from export.lengths import Lengths
 from export.shared_table import share_table
+from tflm import run as runs
 from tflm.errors import UserError
 
 NUM_NEIGHBOURS = 10
@@ -68,7 +69,7 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
 def _signatures(run, table, lengths: Lengths) -> dict:
     model = run.model
     functions = {}
-    if run_kind.is_language_model(run.experiment):
+    if runs.is_language_model(run.experiment):
         state = model.initial_state(1, lengths.cache)
         specs = {name: tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in state.items()}
         specs["position"] = tf.TensorSpec((), tf.int32, name="position")

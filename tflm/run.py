@@ -28,6 +28,7 @@ from tflm.errors import UserError
 
 MODEL_FILE, TRAINING_FILE, STATE_FILE = "model.safetensors", "training.safetensors", "state.json"
 FORMAT_VERSION = 1
+LANGUAGE_MODEL_OBJECTIVES = ("causal",)  # their models predict a text, and have bits per byte
 
 
 @dataclasses.dataclass
@@ -283,6 +284,10 @@ class Run:
         return self.experiment["model"]["family"]
 
     @property
+    def is_language_model(self) -> bool:
+        return is_language_model(self.experiment)
+
+    @property
     def name(self) -> str:
         return self.run_dir.resolve().name
 
@@ -296,6 +301,15 @@ class Run:
         if "labels" in self.experiment["objective"]:
             return build_labelled_store(data, self.tokenizer, progress=progress)
         return build_store(data, self.tokenizer, progress=progress)
+
+
+def is_language_model(experiment: dict) -> bool:
+    """Whether the model predicts the next token; False for one that is nothing but its vectors, or a classifier.
+
+    Args:
+        experiment: as `RunFolder.read_experiment` gives it.
+    """
+    return experiment["objective"]["kind"] in LANGUAGE_MODEL_OBJECTIVES
 
 
 def load(

@@ -102,7 +102,7 @@ def main(argv):
         seed=_SEED.value,
     )
     run = runs.load(_RUN_DIR.value, _STEP.value, _PRECISION.value, say=warn)
-    if run.experiment["objective"]["kind"] != "causal":
+    if not run.is_language_model:
         raise UserError(f"{_RUN_DIR.value} holds no language model: it has nothing to say.")
     longest = max((len(run.tokenizer.encode(prompt)) for prompt in prompts), default=0)
     if _INTERACTIVE.value:

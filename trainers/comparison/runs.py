@@ -10,12 +10,17 @@ from pathlib import Path
 from tflm import config as configs
 from tflm import program
 from tflm.errors import UserError
-from tflm.run import MODEL_FILE, STATE_FILE, RunFolder
+from tflm.run import (
+    LANGUAGE_MODEL_OBJECTIVES,
+    MODEL_FILE,
+    STATE_FILE,
+    RunFolder,
+    is_language_model,
+)
 from trainers.comparison.artifacts import Artifact, read_artifacts
 from trainers.comparison.cache import ResultCache
 from trainers.evaluation import held_out, nearest_words, run_samples
 
-LANGUAGE_MODELS = ("causal",)  # objectives whose models predict a text, and have bits per byte
 LARGEST_UNKNOWN_SHARE = 0.01  # above, a model is paid for what it hides behind <unk>
 NUM_NEIGHBOURS = 5
 # A new way to compute what is kept in run folders makes what they hold worthless.
@@ -62,7 +67,7 @@ class RunSummary:
 
     @property
     def is_language_model(self) -> bool:
-        return self.objective in LANGUAGE_MODELS
+        return self.objective in LANGUAGE_MODEL_OBJECTIVES
 
 
 def read_metrics(file: Path) -> dict[str, list[dict]]:
@@ -90,7 +95,7 @@ class ComparedRun:
         self.run_dir, self.name, self._say = run_dir, name, say
         self.folder = RunFolder(run_dir)
         self.experiment = self.folder.read_experiment()
-        self.is_language_model = self.experiment["objective"]["kind"] in LANGUAGE_MODELS
+        self.is_language_model = is_language_model(self.experiment)
         self.checkpoint = self._best_checkpoint()
         self.cache = ResultCache(run_dir, self.checkpoint)
         self.tokenizer = tokenizers.load(self.folder.tokenizer_folder)

@@ -4,7 +4,6 @@ import json
 import math
 
 from trainers.comparison.report import numbers
-from trainers.comparison.runs import LANGUAGE_MODELS
 from trainers.evaluation import held_out, nearest_words, run_samples, word_tables, word_vectors
 from trainers.terminal import Progress, warn
 
@@ -76,7 +75,7 @@ def _score_text(run, split: str | None, file: str | None) -> dict:
         tokenize.close()
         batches.close()
     result = {"text": file or split, "documents": text.num_documents, **measured}
-    if not is_classifier and run.experiment["objective"]["kind"] not in LANGUAGE_MODELS:
+    if not is_classifier and not run.is_language_model:
         result["nearest_words"] = _nearest(run, store.split("train") if store else text)
     return result
 
