@@ -24,6 +24,7 @@ from trainers.objectives.negative_sampling import (
 @dataclasses.dataclass
 class CBOWConfig(NegativeSamplingConfig):
     __doc__ = NegativeSamplingConfig.__doc__
+    shared_negatives: int = 16  # a word meets fewer of them than in skip-gram; more gain nothing
 
 
 class CBOWObjective(NegativeSamplingObjective):

@@ -31,7 +31,7 @@ class NegativeSamplingConfig:
     """
 
     negatives: int = 5
-    shared_negatives: int = 16
+    shared_negatives: int = 32
     power: float = 0.75
     subsample: float = 1e-3
 
