@@ -29,7 +29,7 @@ from trainers.experiment import Experiment
 from trainers.initialize_from import initialize_from
 from trainers.journal import Journal, write_projector
 from trainers.terminal import Progress, say, warn
-from trainers.train_step import TRAINING_MODELS
+from trainers.train_step import TRAINING_MODELS, updates_rows
 
 PROJECTOR_TOKENS = 5_000  # more than that is slow to look at
 
@@ -124,7 +124,9 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
         say(f"{config.epochs:g} epochs are {config.steps:,} steps.")
     backend = keras.backend.backend()
     training = TRAINING_MODELS[backend](model, objective, config.batch_size, config.accumulation)
-    optimizer = optimizers.build(config, model.trainable_variables, policy)
+    # Keras' own slots for tables whose rows the objective updates would be of no use, and as large as the tables.
+    variables = [] if updates_rows(objective) else model.trainable_variables
+    optimizer = optimizers.build(config, variables, policy)
     # Keras would wrap an optimizer of its own choice around ours under mixed_float16.
     training.compile(optimizer=optimizer, jit_compile=config.jit_compile, auto_scale_loss=False)
     progress = callbacks.Progress()

@@ -26,7 +26,17 @@ _FIELDS = (
     "test_fraction",
 )
 # All other modules of the two rooms count, so that a new one is never forgotten.
-_NO_INFLUENCE = {"features.py", "free_memory.py", "windows.py", "workers.py"}
+_NO_INFLUENCE = {
+    "bag_batches.py",
+    "cooccurrence.py",
+    "features.py",
+    "free_memory.py",
+    "pair_batches.py",
+    "pair_runs.py",
+    "windows.py",
+    "word_chunks.py",
+    "workers.py",
+}
 
 
 def store_fingerprint(
