@@ -12,9 +12,9 @@ import shutil
 from pathlib import Path
 
 from export import formats, lengths, manifest
-from tflm import run as runs
 from tflm.errors import UserError
 from tflm.program import quiet_native_messages
+from tflm.run_kind import is_language_model
 
 UNBOUNDED_LENGTH = 256  # what a state of a fixed size is asked for in its place of a cache length
 
@@ -54,6 +54,8 @@ def export_run_folder(
         similarity: name -> pairs, the sets that word vectors are measured on, see `similarity.SimilaritySets`.
         the rest: as in `export`.
     """
+    from tflm import run as runs
+
     say = say or (lambda text: None)
     with quiet_native_messages():
         import keras
@@ -189,7 +191,7 @@ class _Prover:
         try:
             if formats.FORMATS[name].is_vectors_file:
                 return vectors_file.prove(self.run, path, name, self.sets)
-            if not runs.is_language_model(self.run.experiment):
+            if not is_language_model(self.run.experiment):
                 return prove_word_vectors.prove(self.run, path, name, quantization, self.sets)
             if self.expected is None:
                 self._prepare()

@@ -13,8 +13,8 @@ from absl import flags
 
 from export import formats, run_kind
 from tflm import program
-from tflm import run as runs
 from tflm.errors import UserError
+from tflm.run_kind import is_language_model
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "The run folder to export.")
 _FORMAT = flags.DEFINE_list(
@@ -51,9 +51,10 @@ def main(argv):
     pairs = formats.chosen(_FORMAT.value, _QUANTIZE.value)
     prefill = None if _PREFILL_LENGTHS.value is None else _integers(_PREFILL_LENGTHS.value)
     run_dir = Path(_RUN_DIR.value)
+    from tflm.run import RunFolder
 
     # A wrong folder, and what does not suit the run, is told at once, before TensorFlow starts.
-    experiment = runs.RunFolder(run_dir).read_experiment()
+    experiment = RunFolder(run_dir).read_experiment()
     run_kind.check(experiment, run_dir)
     formats.check_suit(pairs, experiment)
     similarity = _read_similarity(_SIMILARITY.value, experiment)
@@ -104,7 +105,7 @@ def _read_similarity(paths: list[str], experiment: dict) -> dict:
     """Name -> pairs of every set."""
     if not paths:
         return {}
-    if runs.is_language_model(experiment):
+    if is_language_model(experiment):
         raise UserError(
             "--similarity measures runs that were trained for their word vectors "
             f"({', '.join(run_kind.WORD_VECTOR_OBJECTIVES)}). Received a language model; leave it out."

@@ -4,7 +4,7 @@ Importing this module imports neither TensorFlow nor Keras.
 """
 
 from tflm.errors import UserError
-from tflm.run import LANGUAGE_MODEL_OBJECTIVES
+from tflm.run_kind import LANGUAGE_MODEL_OBJECTIVES
 
 WORD_VECTOR_OBJECTIVES = ("skip_gram", "cbow", "glove")
 WORD_VECTOR_FAMILIES = ("word2vec", "fasttext", "glove")

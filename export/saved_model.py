@@ -33,9 +33,9 @@ import tensorflow as tf
 from export import run_kind, signatures, text_vectors
 from export.generation_graph import continue_prompts
 from export.text_vectors import TEXT, TOKEN_IDS
-from tflm import run as runs
 from tflm.errors import UserError
 from tflm.generation.sampling import SamplingConfig
+from tflm.run_kind import is_language_model
 
 VERSION = "1"
 DEFAULT_MAX_TOKENS = 64
@@ -65,7 +65,7 @@ def write(run, path, quantization: str, lengths) -> None:
         module.vocabulary = text_vectors.split_twin(run.tokenizer)
         functions |= text_vectors.by_text(run, module, table, module.vocabulary, "split_text")
     with signatures.portable_cache_update():
-        if runs.is_language_model(run.experiment):
+        if is_language_model(run.experiment):
             functions |= _language_model_signatures(run.model)
             if twin is not None:
                 functions |= _generation_signatures(run, twin, functions)

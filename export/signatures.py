@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from export import run_kind
-from tflm import run as runs
+from tflm.run_kind import is_language_model
 from tflm.text.tokenizer import SPECIAL_PIECES
 
 NUM_SPECIAL_IDS = len(SPECIAL_PIECES)
@@ -48,7 +48,7 @@ def module_of(run, table: VectorTable) -> tf.Module:
     """
     module = tf.Module(name="tflm")
     module.vector_table = table
-    if runs.is_language_model(run.experiment):
+    if is_language_model(run.experiment):
         module.model_variables = [variable.value for variable in run.model.variables]
     return module
 

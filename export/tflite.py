@@ -26,8 +26,8 @@ import tensorflow as tf
 from export import run_kind, signatures
 from export.lengths import Lengths
 from export.shared_table import share_table
-from tflm import run as runs
 from tflm.errors import UserError
+from tflm.run_kind import is_language_model
 
 NUM_NEIGHBOURS = 10
 
@@ -69,7 +69,7 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
 def _signatures(run, table, lengths: Lengths) -> dict:
     model = run.model
     functions = {}
-    if runs.is_language_model(run.experiment):
+    if is_language_model(run.experiment):
         state = model.initial_state(1, lengths.cache)
         specs = {name: tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in state.items()}
         specs["position"] = tf.TensorSpec((), tf.int32, name="position")

@@ -13,6 +13,7 @@ MAX_LINES = 400
 ALLOWED = {
     "tflm": (),
     "tflm.errors": (),
+    "tflm.run_kind": (),
     "tflm.config": ("tflm.errors",),
     "tflm.backend": ("tflm.errors",),
     "tflm.program": ("tflm.errors",),
@@ -24,7 +25,14 @@ ALLOWED = {
     "tflm.models.fasttext": ("tflm.models", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.generation": ("tflm.generation", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.metrics": ("tflm.metrics", "tflm.backend", "tflm.errors", "tflm.config"),
-    "tflm.run": ("tflm.models", "tflm.data", "tflm.text", "tflm.errors", "tflm.config"),
+    "tflm.run": (
+        "tflm.run_kind",
+        "tflm.models",
+        "tflm.data",
+        "tflm.text",
+        "tflm.errors",
+        "tflm.config",
+    ),
     "trainers": ("tflm", "trainers"),
     "export": ("tflm", "export"),
     "benchmarks": ("tflm", "trainers", "export", "benchmarks"),

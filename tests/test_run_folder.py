@@ -275,7 +275,10 @@ def edited(folder, edit) -> None:
     ("edit", "message"),
     [
         (lambda v: v["model"].update(hidden_dim=17), "does not fit the model.*has shape"),
-        (lambda v: v["model"].update(family="gtp"), "Unknown family 'gtp'. Choose one of: gpt"),
+        (
+            lambda v: v["model"].update(family="gtp"),
+            "Unknown family 'gtp'. Choose one of: .*glove, gpt",
+        ),
         (lambda v: v["model"].update(size=3), "Unknown key 'size' in model. Known keys: vocab"),
         (lambda v: v["model"].update(window="4"), "model.window must be int. Received: '4'"),
         (lambda v: v["model"].update(window=0), "`window` must be at least 1. Received: 0"),

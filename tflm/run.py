@@ -25,10 +25,10 @@ import numpy as np
 from tflm import config as configs
 from tflm import models
 from tflm.errors import UserError
+from tflm.run_kind import is_language_model
 
 MODEL_FILE, TRAINING_FILE, STATE_FILE = "model.safetensors", "training.safetensors", "state.json"
 FORMAT_VERSION = 1
-LANGUAGE_MODEL_OBJECTIVES = ("causal",)  # their models predict a text, and have bits per byte
 
 
 @dataclasses.dataclass
@@ -301,15 +301,6 @@ class Run:
         if "labels" in self.experiment["objective"]:
             return build_labelled_store(data, self.tokenizer, progress=progress)
         return build_store(data, self.tokenizer, progress=progress)
-
-
-def is_language_model(experiment: dict) -> bool:
-    """Whether the model predicts the next token; False for one that is nothing but its vectors, or a classifier.
-
-    Args:
-        experiment: as `RunFolder.read_experiment` gives it.
-    """
-    return experiment["objective"]["kind"] in LANGUAGE_MODEL_OBJECTIVES
 
 
 def load(

@@ -82,7 +82,8 @@ def test_mistakes(run_dir, arguments, message):
 def test_word_vectors_have_nothing_to_say(corpus, tmp_path):
     from trainers import fit
 
-    experiment = tiny_experiment("word2vec", corpus, steps=2, eval_every=2)
+    rows = {"optimizer": "sgd", "clip_norm": 0.0, "weight_decay": 0.0}
+    experiment = tiny_experiment("word2vec", corpus, steps=2, eval_every=2, **rows)
     experiment.objective = SkipGramConfig()
     result = fit.train(experiment, tmp_path)
     assert result.metrics["loss"] == pytest.approx(6 * 0.693, rel=0.2)  # 6 coins at first

@@ -33,9 +33,9 @@ def of_run(run) -> WordVectors:
 
 def _subword_rows(model, rows: list[int]) -> SubwordRows | None:
     """What a FastText model makes the vectors of other words of."""
-    config = model.config
-    if not hasattr(config, "max_n"):
+    if getattr(model, "bags", None) is None:
         return None
+    config = model.config
     inputs = np.asarray(model.tables()["input"], "float32")
     size = config.vocabulary_size
     subwords = Subwords(config.min_n, config.max_n, config.buckets)

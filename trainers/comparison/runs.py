@@ -10,13 +10,8 @@ from pathlib import Path
 from tflm import config as configs
 from tflm import program
 from tflm.errors import UserError
-from tflm.run import (
-    LANGUAGE_MODEL_OBJECTIVES,
-    MODEL_FILE,
-    STATE_FILE,
-    RunFolder,
-    is_language_model,
-)
+from tflm.run import MODEL_FILE, STATE_FILE, RunFolder
+from tflm.run_kind import LANGUAGE_MODEL_OBJECTIVES, is_language_model
 from trainers.comparison.artifacts import Artifact, read_artifacts
 from trainers.comparison.cache import ResultCache
 from trainers.evaluation import held_out, nearest_words, run_samples
