@@ -116,7 +116,8 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     if hasattr(objective, "fill_in"):
         objective.fill_in(experiment.model, store)
     policy = precision.of(objective, config.precision)
-    model = models.build(experiment.model, config.seed, policy)
+    initializers = getattr(objective, "initializers", None)
+    model = models.build(experiment.model, config.seed, policy, initializers)
     models.read_vocabulary(model, tokenizer)
     source = objective.batches(store.split("train"), model, config)
     if config.epochs:

@@ -35,13 +35,14 @@ def family_of(config) -> str:
     raise unknown_name("model config", type(config).__name__, [c for _, c, _ in FAMILIES.values()])
 
 
-def build(config, seed: int = 0, precision: str = "float32"):
+def build(config, seed: int = 0, precision: str = "float32", initializers: dict | None = None):
     """The model of a config, with every variable made and initialised.
 
     Args:
         config: a family's config, with its vocabulary_size filled in.
         seed: decides the initial weights, see `tflm.models.initialization`.
         precision: a Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.
+        initializers: of the objective, where it wants other initial weights than the family's.
     """
     import keras
     import numpy as np
@@ -56,7 +57,7 @@ def build(config, seed: int = 0, precision: str = "float32"):
         model(np.zeros((1, 2), "int32"))
     finally:
         keras.config.set_dtype_policy(before)
-    initialize(model, seed)
+    initialize(model, seed, initializers or {})
     return model
 
 

@@ -11,17 +11,19 @@ import numpy as np
 STANDARD_DEVIATION = 0.02  # Radford et al. 2019
 
 
-def initialize(model, seed: int) -> None:
+def initialize(model, seed: int, initializers: dict) -> None:
     """Assigns every variable of `model`, the states of its random generators included.
 
     Embeddings and kernels are normal with deviation 0.02, the input kernels of recurrent layers with 1/sqrt(fan in);
     projections back into the residual stream are scaled by 1/sqrt(2 * num_layers) (GPT-2); recurrent kernels
     are orthogonal; the forget gate of an LSTM starts open (Jozefowicz et al. 2015); gains are 1, biases 0.
 
-    A model may say otherwise in `initializers`: the last part of a variable's path -> f(random, shape) -> array.
+    A model may say otherwise in `initializers`: the last part of a variable's path -> f(random, shape) -> array. What
+    is given here goes before it.
     """
+    own = getattr(model, "initializers", {}) | initializers
     for variable in model.variables:
-        variable.assign(_initial_value(model, variable, seed))
+        variable.assign(_initial_value(model, variable, seed, own))
 
 
 def generator(seed: int, path: str) -> np.random.Generator:
@@ -30,11 +32,10 @@ def generator(seed: int, path: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-def _initial_value(model, variable, seed: int) -> np.ndarray:
+def _initial_value(model, variable, seed: int, own: dict) -> np.ndarray:
     path, shape = variable.path, tuple(variable.shape)
     name = path.rsplit("/", 1)[-1]
     random = generator(seed, path)
-    own = getattr(model, "initializers", {})
     if name in own:
         return own[name](random, shape).astype("float32")
     if "seed_generator" in path:

@@ -19,7 +19,6 @@ import keras
 from keras import ops
 
 from tflm.config import check_ranges
-from tflm.models.initialization import small_uniform, zeros
 
 
 @dataclasses.dataclass
@@ -43,7 +42,6 @@ class Word2Vec(keras.Model):
     max_sequence_length = None  # the state has a fixed size
     carries_state = False  # the window is short: shuffled batches serve better than an order
     bags = None  # a word is one row
-    initializers = {"embeddings": small_uniform, "output_embedding": zeros}  # word2vec.c
 
     def __init__(self, config: Word2VecConfig, name="word2vec"):
         super().__init__(name=name)

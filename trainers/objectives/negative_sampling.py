@@ -16,6 +16,7 @@ from keras import ops
 from tflm.backend import compiled
 from tflm.config import check_ranges
 from tflm.data.word_chunks import NUM_CHUNKS, WordChunks
+from tflm.models.initialization import small_uniform, zeros
 
 EVALUATION_SEED = 0
 
@@ -56,6 +57,7 @@ class NegativeSamplingObjective:
     score_name = "loss"
     families = ("word2vec", "fasttext")
     optimizer = "sgd"
+    initializers = {"embeddings": small_uniform, "output_embedding": zeros}  # word2vec.c's
 
     def __init__(self, config: NegativeSamplingConfig):
         self.config = config
