@@ -11,35 +11,25 @@ takes about six minutes on two cores and ends at a Spearman of 0.27 on WS-353, 0
 x_max 100: 0.15, 0.10, 0.36).
 """
 
-from tflm.data.corpora import DataConfig
+import dataclasses
+
 from tflm.models.glove import GloVeConfig
-from tflm.text.tokenizer import TokenizerConfig
-from trainers.experiment import Experiment, TrainConfig
+from trainers.experiment import Experiment
 from trainers.objectives.glove import LeastSquaresConfig
+from trainers.recipes import skip_gram
 
 
 def get_config() -> Experiment:
-    return Experiment(
-        model=GloVeConfig(hidden_dim=100, window=10),
-        objective=LeastSquaresConfig(x_max=10.0),
-        tokenizer=TokenizerConfig(
-            kind="word",
-            vocabulary_size=1_000_000,
-            min_count=5,
-            normalization=("lowercase",),
-            sample_bytes=0,
-        ),
-        data=DataConfig(),
-        train=TrainConfig(
-            epochs=15,
-            batch_size=16,
-            sequence_length=4096,
-            optimizer="adagrad",
-            learning_rate=0.05,
-            schedule="constant",
-            warmup_steps=0,
-            weight_decay=0.0,
-            clip_norm=0.0,
-            eval_every=200,
-        ),
+    experiment = skip_gram.get_config()
+    experiment.model = GloVeConfig(hidden_dim=100, window=10)
+    experiment.objective = LeastSquaresConfig(x_max=10.0)
+    experiment.train = dataclasses.replace(
+        experiment.train,
+        epochs=15,
+        batch_size=16,
+        sequence_length=4096,
+        optimizer="adagrad",
+        learning_rate=0.05,
+        schedule="constant",
     )
+    return experiment
