@@ -130,35 +130,33 @@ class WordChunks:
         random = np.random.Generator(np.random.Philox(key=[self._seed, step]))
         words, left, right = self._kept_words(step, random)
         starts, ends = self._cut(words)
-        size, window = self.chunk_size, self._window
-        shape = (self._num_chunks, size)
-        places = np.zeros(self._num_chunks, np.int64)
-        places[: len(starts)] = starts
-        index = places[:, None] + np.arange(size)
-        limit = np.zeros(self._num_chunks, np.int64)
-        limit[: len(ends)] = ends
-        inside = index < limit[:, None]
-        reach = np.zeros((self._num_chunks, 2, size), np.int32)
-        if len(words):
-            index = np.minimum(index, len(words) - 1)
-            reach[:, 0] = np.where(inside, left[index], 0)
-            reach[:, 1] = np.where(inside, right[index], 0)
+        size, window, used = self.chunk_size, self._window, len(starts)
+        index = starts[:, None] + np.arange(size)
+        inside = index < ends[:, None]
+        index = np.minimum(index, max(len(words) - 1, 0))
+        reach = np.zeros((used, 2, size), np.int32)
+        reach[:, 0] = np.where(inside, left[index], 0)
+        reach[:, 1] = np.where(inside, right[index], 0)
         padded = np.zeros(len(words) + size + 2 * window, np.int32)
         padded[window : window + len(words)] = words
-        position_ids = padded[places[:, None] + np.arange(size + 2 * window)]
+        places = np.arange(size + 2 * window)
+        position_ids = padded[starts[:, None] + places]
         # What lies beyond a chunk's end is beyond every reach, too; as the pad token it costs no subwords.
-        beyond = np.arange(size + 2 * window) >= (limit - places)[:, None] + 2 * window
-        position_ids[beyond] = 0
-        drawn = random.random((shape[0], size // self._block, self._shared_negatives))
+        position_ids[places >= (ends - starts)[:, None] + 2 * window] = 0
+        drawn = random.random((used, size // self._block, self._shared_negatives))
         batch = {
             POSITION_IDS: position_ids,
             NEGATIVE_IDS: np.searchsorted(self._cumulative, drawn).astype(np.int32),
             REACH: reach,
-            NUM_CHUNKS: np.array([len(starts)], np.int32),
         }
         if self._bags is not None:
             batch |= self._bags_of(position_ids)
-        return batch
+        empty = self._num_chunks - used
+        batch = {
+            name: np.concatenate([value, np.zeros((empty, *value.shape[1:]), value.dtype)])
+            for name, value in batch.items()
+        }
+        return batch | {NUM_CHUNKS: np.array([used], np.int32)}
 
     def _kept_words(self, step: int, random):
         """The words that subsampling leaves, and how far each window reaches to both sides."""
@@ -188,18 +186,26 @@ class WordChunks:
 
     def _cut(self, words: np.ndarray):
         """Where chunks start and end: after N words, or earlier where they repeat words or need too many rows."""
-        starts = np.arange(0, len(words), self.chunk_size)
-        ends = np.minimum(starts + self.chunk_size, len(words))
-        while True:
+        open_starts = np.arange(0, len(words), self.chunk_size)
+        open_ends = np.minimum(open_starts + self.chunk_size, len(words))
+        starts, ends = [open_starts[:0]], [open_ends[:0]]
+        while len(open_starts):
             too_much = np.array(
-                [self._is_too_much(words, *bounds) for bounds in zip(starts, ends, strict=True)],
+                [
+                    self._is_too_much(words, *bounds)
+                    for bounds in zip(open_starts, open_ends, strict=True)
+                ],
                 bool,
             )
-            if not too_much.any():
-                return starts[: self._num_chunks], ends[: self._num_chunks]
-            blocks = np.maximum((ends - starts)[too_much] // self._block // 2, 1)
-            middles = starts[too_much] + blocks * self._block
-            starts, ends = np.sort(np.append(starts, middles)), np.sort(np.append(ends, middles))
+            starts.append(open_starts[~too_much])
+            ends.append(open_ends[~too_much])
+            open_starts, open_ends = open_starts[too_much], open_ends[too_much]
+            blocks = np.maximum((open_ends - open_starts) // self._block // 2, 1)
+            middles = open_starts + blocks * self._block
+            open_starts = np.append(open_starts, middles)
+            open_ends = np.append(middles, open_ends)
+        starts, ends = np.sort(np.concatenate(starts)), np.sort(np.concatenate(ends))
+        return starts[: self._num_chunks], ends[: self._num_chunks]
 
     def _is_too_much(self, words: np.ndarray, start: int, end: int) -> bool:
         if end - start <= self._block:
@@ -223,7 +229,7 @@ class WordChunks:
         own = np.where(first_positions == np.arange(num_positions), sizes, 0)
         flat = own.ravel()
         ends = np.cumsum(flat)
-        offset = np.arange(ends[-1]) - np.repeat(ends - flat, flat)
+        offset = np.arange(flat.sum()) - np.repeat(ends - flat, flat)
         filled = np.arange(self._bag_room) < own.sum(axis=1)[:, None]
         ids = np.zeros((num_chunks, self._bag_room), np.int32)
         ids[filled] = bags.ids[np.repeat(bags.splits[position_ids].ravel(), flat) + offset]
@@ -239,8 +245,12 @@ class WordChunks:
 
 def repeats(words: np.ndarray) -> float:
     """How often a word of the chunk stands in it, on average over its words: what its rows are changed by at once."""
-    counts = np.bincount(np.unique(words, return_inverse=True)[1]) if len(words) else np.zeros(1)
-    return float((counts.astype("float64") ** 2).sum() / max(len(words), 1))
+    if not len(words):
+        return 0.0
+    words = np.sort(words)
+    last = np.append(np.flatnonzero(words[1:] != words[:-1]), len(words) - 1)
+    counts = np.diff(last, prepend=-1)
+    return float(counts.dot(counts) / len(words))
 
 
 def word_counts(split: TokenSplit, vocabulary_size: int) -> np.ndarray:
