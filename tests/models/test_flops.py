@@ -1,0 +1,64 @@
+"""The count of operations, held against the products that stand in the graph of a training step, and by hand."""
+
+import math
+
+import pytest
+import tensorflow as tf
+
+from tests import zoo
+from tests.tiny_training import tiny_training
+from tflm.models.fasttext import FastTextConfig
+from tflm.models.flops import training_flops_per_token
+from tflm.models.gpt import GPTConfig
+
+BATCH = 4
+# Operation -> the attribute that says whether the first factor is transposed. (tf.profiler's own count takes MatMul's
+# for all of them, and is wrong for attention's.)
+PRODUCTS = {"MatMul": "transpose_a", "BatchMatMulV2": "adj_x", "BatchMatMulV3": "adj_x"}
+
+
+def products_in_a_step(name: str, time: int, **model) -> int:
+    """2 m k n of all matrix products in the graph of the gradient, from the shapes that stand there."""
+    training, source = tiny_training(name, model=model, sequence_length=time, batch_size=BATCH)
+    batch = {key: tf.constant(value) for key, value in source.batch(0).items()}
+    carry = {key: tf.constant(v.numpy()) for key, v in training.carries[0].items()}
+
+    @tf.function(autograph=False)
+    def gradient():
+        variables = [variable.value for variable in training.model.trainable_variables]
+        with tf.GradientTape() as tape:
+            tape.watch(carry)  # as the state of every step but the first is differentiated
+            loss, _ = training.objective.loss(training.model, batch, carry)
+        return tape.gradient(loss, [variables, carry])
+
+    total = 0
+    for operation in gradient.get_concrete_function().graph.get_operations():
+        if operation.type in PRODUCTS:
+            is_transposed = operation.get_attr(PRODUCTS[operation.type])
+            inner = operation.inputs[0].shape[-2 if is_transposed else -1]
+            total += 2 * inner * math.prod(operation.outputs[0].shape)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    # A recurrent model's graph has its loop's body once, so it reads one token, which is done without a loop.
+    [("gpt_rotary", 8), ("gpt_learned", 12), ("lstm", 1), ("gru", 1), ("word2vec", 8)],
+)
+def test_the_count_is_that_of_the_graph(name, time):
+    counted = products_in_a_step(name, time) / (BATCH * time)
+    assert training_flops_per_token(zoo.ZOO[name], time) == counted
+
+
+def test_gpt2_small_by_hand():
+    """12 layers of 12 D^2 weights and the output: 6 (85.0 M + 38.6 M) + 12 L D T."""
+    config = GPTConfig(
+        vocabulary_size=50_257, num_layers=12, num_heads=12, hidden_dim=768, intermediate_dim=3072
+    )
+    by_hand = 6 * (12 * 12 * 768**2 + 768 * 50_257) + 12 * 12 * 768 * 1024
+    assert by_hand == 854_438_400
+    assert training_flops_per_token(config, 1024) == by_hand
+
+
+def test_tables_whose_rows_are_updated_have_no_count():
+    assert training_flops_per_token(FastTextConfig(vocabulary_size=100), 8) is None
