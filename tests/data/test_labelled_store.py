@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.data.fake_tokenizer import ByteTokenizer
-from tflm.data import labelled_store
+from tflm.data import encode
 from tflm.data.corpora import DataConfig
 from tflm.data.labelled_store import build_labelled_store, labelled_split, unlabelled_split
 from tflm.errors import UserError
@@ -77,8 +77,7 @@ def test_many_processes_write_the_same(files, tmp_path, monkeypatch):
     rows = [(f"label {i % 7}", f"text {i} " * (i % 5 + 1)) for i in range(500)]
     config = files(train=rows)
     alone = build_labelled_store(config, ByteTokenizer(), tmp_path / "1")
-    monkeypatch.setattr(labelled_store, "IN_PROCESS_BYTES", 0)
-    monkeypatch.setattr(labelled_store, "BATCH_CHARACTERS", 500)
+    monkeypatch.setattr(encode, "BATCH_CHARACTERS", 500)
     config.workers = 2
     reports = []
     together = build_labelled_store(

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tflm.data import fill
+from tflm.data import encode
 from tflm.data.corpora import DataConfig
 from tflm.data.store import build_store
 from tflm.data.training_texts import training_texts
@@ -24,8 +24,7 @@ def test_ids_are_the_tokenizers_own_in_every_process(tmp_path, monkeypatch, kind
     config = DataConfig(corpus=str(path), documents="line", workers=2)
     texts = training_texts(config, 20_000, 0, tmp_path)
     tokenizer = tokenizers.train(TokenizerConfig(kind, vocabulary_size=400), texts)
-    monkeypatch.setattr(fill, "IN_PROCESS_BYTES", 0)
-    monkeypatch.setattr(fill, "BATCH_CHARACTERS", 20_000)
+    monkeypatch.setattr(encode, "BATCH_CHARACTERS", 20_000)
     store = build_store(config, tokenizer, tmp_path)
 
     stored, unknown = [], 0
@@ -55,7 +54,7 @@ def test_workers_do_without_tensorflow(tmp_path, monkeypatch):
     program = (
         "import pickle, sys\n"
         "from tflm.text.tokenizer import TokenizerConfig, train\n"
-        "from tflm.data.workers import encode_documents\n"
+        "from tflm.data.encode import encode_documents\n"
         "import tflm.data.store, tflm.data.windows, tflm.data.training_texts\n"
         "for kind in ('byte', 'character', 'word', 'sentencepiece'):\n"
         "    tokenizer = train(TokenizerConfig(kind, 400), ['some text to learn from'] * 9)\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fake_tokenizer import ByteTokenizer
 
-from tflm.data import fill
 from tflm.data.corpora import DataConfig
+from tflm.data.encode import BATCH_CHARACTERS
 from tflm.data.store import build_store
 from tflm.errors import UserError
 
@@ -41,7 +41,7 @@ def test_same_store_for_any_number_of_workers(tmp_path):
         config, ByteTokenizer(), tmp_path / "1", lambda *report: reports.append(report)
     )
     total = sum(os.path.getsize(path) for path in folder.iterdir())
-    assert total > fill.IN_PROCESS_BYTES
+    assert total > 5 * BATCH_CHARACTERS  # enough for worker processes
     assert reports[-1] == ("tokenize", total, total)
     config.workers = 2
     together = build_store(config, ByteTokenizer(), tmp_path / "2")
@@ -69,6 +69,7 @@ sys.path[:0] = {[os.path.dirname(__file__), os.getcwd()]!r}
 log = open({str(tmp_path / "log")!r}, "a"); log.write("run\\n"); log.close()
 from fake_tokenizer import ByteTokenizer
 from tflm.data.corpora import DataConfig
+from tflm.data.encode import BATCH_CHARACTERS
 from tflm.data.store import build_store
 store = build_store(DataConfig(corpus={str(folder)!r}, workers=2), ByteTokenizer(), {str(tmp_path)!r})
 print(store.card["splits"]["train"]["documents"], "tensorflow" in sys.modules, __file__)

@@ -3,6 +3,7 @@ TensorFlow for.
 """
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -26,8 +27,23 @@ class EncodedBatch:
     counts: np.ndarray
 
 
+# What a worker is given at a time; its ids take about as many bytes.
+BATCH_CHARACTERS = 1 << 20
 # Words are what whitespace separates; Chinese has none, so characters (code points) stand beside them.
 COUNTS = ("bytes", "characters", "words", "unknown_tokens")
+
+
+def in_batches(documents: Iterable) -> Iterator[list]:
+    """`documents`, whatever has a `text`, in lists of BATCH_CHARACTERS characters or a little more."""
+    batch, size = [], 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.text)
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def hash_documents(texts: list[str]) -> np.ndarray:

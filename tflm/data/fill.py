@@ -1,31 +1,26 @@
-"""Reading the corpora, tokenizing them and writing the files of a store: the work behind `build_store`.
+"""Writing the files of a store: the work behind `build_store`.
 
-One process reads and writes, others tokenize. What is written depends on the text alone, not on the
-number of workers; memory depends on neither, but for 8 bytes a document (duplicates.py).
+This process reads and writes, others tokenize (encoded_text.py). What is written depends on the text alone, not on
+the number of workers; memory depends on neither, but for 8 bytes a different document (duplicates.py).
 
     train.bin                   uint16 or uint32, `bos, ids..., eos` of every document
     train.document_starts.bin   int64, where each document's bos stands
 """
 
-import collections
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from tflm.data.corpora import SPLITS, Corpus, DataConfig, SourceFile, documents, readable
+from tflm.data.corpora import SPLITS, Corpus, DataConfig
 from tflm.data.duplicates import SeenHashes
-from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, token_dtype
+from tflm.data.encode import COUNTS, EncodedBatch, token_dtype
+from tflm.data.encoded_text import EncodedText
 from tflm.data.free_memory import release_free_memory
 from tflm.data.splits import TEST, TRAIN, VALIDATION, SmallestHashes, SplitRule
-from tflm.data.workers import available_cores, encode_in_processes
 from tflm.errors import UserError
 
-BATCH_CHARACTERS = 1 << 20
-# Below this, starting processes takes longer than tokenizing.
-IN_PROCESS_BYTES = 4_000_000
 _BATCHES_BETWEEN_RELEASES = 16
 
 
@@ -38,18 +33,24 @@ def fill(
         UserError: for a bad file, and where a split that is wanted comes out empty.
         OSError: where the folder cannot be written, the disk is full.
     """
-    files, problems = {}, []
-    for split, corpus in corpora.items():
-        files[split], bad = readable(corpus, config)
-        problems += bad
+    text = EncodedText(corpora, config, tokenizer)
+    return fill_from(text, folder, corpora, config, tokenizer, progress)
+
+
+def fill_from(
+    text, folder: Path, corpora: dict[str, Corpus], config: DataConfig, tokenizer, progress=None
+) -> dict:
+    """As `fill`, with the encoded documents from `text`: an EncodedText, or what does as it does."""
     rule = SplitRule.of(config, corpora)
-    filling = _Filling(folder, files, config, tokenizer, progress)
+    filling = _Filling(folder, text, progress)
     filling.run(rule)
     mended = rule.mended(filling.documents, filling.smallest)
     if mended is not None:
-        filling = _Filling(folder, files, config, tokenizer, progress)
+        filling = _Filling(folder, text, progress)
         filling.run(mended)
         rule = mended
+    places = [(split, n) for split, corpus in corpora.items() for n in range(len(corpus.files))]
+    problems = [text.problems[place] for place in places if place in text.problems]
     _check_not_empty(rule, filling, config, corpora, problems)
     return {
         "tokenizer": {
@@ -60,7 +61,7 @@ def fill(
         },
         "dtype": token_dtype(tokenizer.vocabulary_size).name,
         "documents": config.documents,
-        "files": sum(len(some) for some in files.values()),
+        "files": len(places) - len(problems),
         "skipped_files": {
             "unknown_kind": sum(corpus.skipped for corpus in corpora.values()),
             "bad": len(problems),
@@ -75,14 +76,8 @@ def fill(
 class _Filling:
     """One pass over all the text."""
 
-    def __init__(self, folder, files, config, tokenizer, progress):
-        self._folder = folder
-        self._files: dict[str, tuple[SourceFile, ...]] = files
-        self._config = config
-        self._tokenizer = tokenizer
-        self._progress = progress
-        self._bytes_read = 0
-        self._total = sum(os.path.getsize(file.path) for some in files.values() for file in some)
+    def __init__(self, folder: Path, text, progress):
+        self._folder, self._text, self._progress = folder, text, progress
         self._held_out = {name: SeenHashes() for name in SPLITS[1:]}
         self._seen = SeenHashes()
         self.smallest = SmallestHashes()
@@ -100,13 +95,12 @@ class _Filling:
                 tokens = open(self._folder / f"{name}.bin", "wb")  # noqa: SIM115
                 outputs.append([tokens])
                 outputs[-1].append(open(self._folder / f"{name}.document_starts.bin", "wb"))  # noqa: SIM115
-            # Closed at once after an error, or the worker processes would wait for its traceback to go.
-            with contextlib.closing(self._encoded()) as encoded:
-                for number, (name, batch) in enumerate(encoded, 1):
-                    for split, keep in self._sorted_out(name, batch, rule):
+            with contextlib.closing(self._text.batches()) as encoded:
+                for number, (place, batch) in enumerate(encoded, 1):
+                    for split, keep in self._sorted_out(place.split, batch, rule):
                         self._write(outputs[split], split, batch, keep)
                     if self._progress is not None:
-                        self._progress("tokenize", self._bytes_read, self._total)
+                        self._progress(self._text.activity, self._text.done, self._text.total)
                     if number % _BATCHES_BETWEEN_RELEASES == 0:
                         release_free_memory()
             release_free_memory()
@@ -116,40 +110,6 @@ class _Filling:
         finally:
             for file in (file for pair in outputs for file in pair):
                 file.close()
-
-    def _encoded(self) -> Iterator[tuple[str, EncodedBatch]]:
-        names: collections.deque = collections.deque()
-
-        def batches() -> Iterator[list[str]]:
-            # The held-out corpora come first: training documents are held against them.
-            for name in reversed(SPLITS):
-                for batch in self._read(self._files.get(name, ())):
-                    names.append(name)
-                    yield batch
-
-        workers = self._config.workers or available_cores()
-        if workers == 1 or self._total < IN_PROCESS_BYTES:
-            encoded = (encode_documents(self._tokenizer, batch) for batch in batches())
-        else:
-            encoded = encode_in_processes(self._tokenizer, batches(), workers)
-        with contextlib.closing(encoded):
-            for batch in encoded:
-                yield names.popleft(), batch
-
-    def _read(self, files: tuple[SourceFile, ...]) -> Iterator[list[str]]:
-        batch, size = [], 0
-        for file in files:
-            for document in documents(file, self._config, self._count_read):
-                batch.append(document.text)
-                size += len(document.text)
-                if size >= BATCH_CHARACTERS:
-                    yield batch
-                    batch, size = [], 0
-        if batch:
-            yield batch
-
-    def _count_read(self, num_bytes: int):
-        self._bytes_read += num_bytes
 
     def _sorted_out(self, name: str, batch: EncodedBatch, rule: SplitRule):
         """(split, bool (n,) which documents to write there) for every split the batch touches."""

@@ -11,6 +11,7 @@ twice, or also stands in another split; the latter are counted.
 import collections
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +20,13 @@ import numpy as np
 
 from tflm.data.corpora import SPLITS, Corpus, DataConfig, readable
 from tflm.data.duplicates import SeenHashes
-from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, token_dtype
-from tflm.data.fill import BATCH_CHARACTERS, IN_PROCESS_BYTES
+from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, in_batches, token_dtype
 from tflm.data.labelled import FORMS, files_at, labelled_texts
 from tflm.data.readers import BadFile
+from tflm.data.split_in_memory import split_in_memory
 from tflm.data.splits import TRAIN, SmallestHashes, SplitRule
 from tflm.data.store import Store, TokenSplit, build_store, mapped
-from tflm.data.workers import available_cores, encode_in_processes
+from tflm.data.workers import map_batches
 from tflm.errors import UserError
 
 _BLOCK = 1 << 20
@@ -144,21 +145,8 @@ def unlabelled_split(texts: list[str], tokenizer) -> LabelledSplit:
 
 
 def _in_memory(tokenizer, batches: list[EncodedBatch], labels: list[np.ndarray]) -> LabelledSplit:
-    lengths = np.concatenate([batch.lengths for batch in batches])
-    totals = np.concatenate([batch.counts for batch in batches]).sum(axis=0)
-    counts = dict(zip(COUNTS, map(int, totals), strict=True))
-    return LabelledSplit(
-        name="file",
-        tokens=np.concatenate([batch.tokens for batch in batches]),
-        document_starts=np.cumsum(lengths) - lengths,
-        num_bytes=counts["bytes"],
-        num_characters=counts["characters"],
-        num_words=counts["words"],
-        num_documents=len(lengths),
-        num_unknown=counts["unknown_tokens"],
-        bos_id=tokenizer.bos_id,
-        labels=np.concatenate(labels),
-    )
+    split = split_in_memory(batches, tokenizer)
+    return LabelledSplit(**vars(split), labels=np.concatenate(labels))
 
 
 @dataclasses.dataclass
@@ -185,32 +173,18 @@ class _Reading:
         def batches():
             for split in SPLITS:
                 for file in self._files.get(split, ()):
-                    for texts, rows in self._batches(file):
-                        waiting.append((split, rows))
-                        yield texts
+                    for batch in in_batches(labelled_texts(file, self._config, self._count_read)):
+                        lines = [row.line for row in batch]
+                        waiting.append(
+                            (split, _Rows(file.path, lines, [row.label for row in batch]))
+                        )
+                        yield [row.text for row in batch]
 
-        workers = self._config.workers or available_cores()
-        if workers == 1 or self.total < IN_PROCESS_BYTES:
-            encoded = (encode_documents(self._tokenizer, texts) for texts in batches())
-        else:
-            encoded = encode_in_processes(self._tokenizer, batches(), workers)
-        with contextlib.closing(encoded):
+        encode = functools.partial(encode_documents, self._tokenizer)
+        with contextlib.closing(map_batches(encode, batches(), self._config.workers)) as encoded:
             for batch in encoded:
                 split, rows = waiting.popleft()
                 yield split, batch, rows
-
-    def _batches(self, file) -> Iterator[tuple[list[str], _Rows]]:
-        texts, rows, size = [], _Rows(file.path, [], []), 0
-        for row in labelled_texts(file, self._config, self._count_read):
-            texts.append(row.text)
-            rows.lines.append(row.line)
-            rows.labels.append(row.label)
-            size += len(row.text)
-            if size >= BATCH_CHARACTERS:
-                yield texts, rows
-                texts, rows, size = [], _Rows(file.path, [], []), 0
-        if texts:
-            yield texts, rows
 
     def _count_read(self, num_bytes: int):
         self.bytes_read += num_bytes

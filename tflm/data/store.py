@@ -118,6 +118,26 @@ class Store:
         )
 
 
+class StoreText:
+    """What a store is asked for: the files, as they are now, with the tokenizer.
+
+    Attributes:
+        sources: the corpora by the split that they are read for.
+        fingerprint: the name of the store.
+    """
+
+    def __init__(self, config: DataConfig, tokenizer, cache: Path, progress=None):
+        self.config, self.tokenizer = config, tokenizer
+        self.sources = corpora.resolve(config, cache, progress)
+        self._states = file_states(self.sources)
+        self.fingerprint = store_fingerprint(self.sources, config, tokenizer, progress)
+
+    def check_unchanged(self):
+        """Raises UserError where a file is no longer as it was."""
+        if file_states(self.sources) != self._states:
+            raise UserError("The text changed while it was read. Run the same command again.")
+
+
 def build_store(
     config: DataConfig,
     tokenizer,
@@ -139,20 +159,19 @@ def build_store(
             that cannot be written. Nothing half-built is left in the cache.
     """
     cache = corpora.cache_folder(cache_folder)
-    sources = corpora.resolve(config, cache, progress)
-    states = file_states(sources)
-    fingerprint = store_fingerprint(sources, config, tokenizer, progress)
-    names = {split: corpus.name for split, corpus in sources.items()}
-    folder = cache / kind.room / fingerprint
+    text = StoreText(config, tokenizer, cache, progress)
+    return store_of(text, cache, progress, kind, kind.write)
+
+
+def store_of(text: StoreText, cache: Path, progress, kind: type[Store], fill_folder) -> Store:
+    """The store of `text` in `cache`; made by `fill_folder`, which does as `fill` does, where it is missing."""
+    names = {split: corpus.name for split, corpus in text.sources.items()}
+    folder = cache / kind.room / text.fingerprint
 
     def write(building: Path):
-        card = kind.write(building, sources, config, tokenizer, progress)
-        if file_states(sources) != states:
-            raise UserError("The text changed while it was read. Run the same command again.")
-        with open(building / "store.json", "w", encoding="utf-8") as file:
-            json.dump(card, file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
+        card = fill_folder(building, text.sources, text.config, text.tokenizer, progress)
+        text.check_unchanged()
+        write_json(building / "store.json", card)
 
     try:
         return build_once(folder, lambda place: _open(kind, place, names), write, progress)
@@ -161,6 +180,14 @@ def build_store(
             f"Cannot write the token store to {folder.parent}: {error.strerror or error}. Free some "
             "space, or name another cache folder with the environment variable TFLM_CACHE."
         ) from error
+
+
+def write_json(path: Path, values: dict):
+    """Writes `values` and flushes them to the disk."""
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(values, file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _open(kind: type[Store], folder: Path, names: dict[str, str]) -> Store | None:

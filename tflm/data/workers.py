@@ -11,7 +11,6 @@ Each batch and result costs one copy through the pipe, about 1 ms a megabyte, ag
 
 import collections
 import contextlib
-import functools
 import itertools
 import multiprocessing
 import os
@@ -21,7 +20,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tflm.data.encode import EncodedBatch, encode_documents
 from tflm.errors import UserError
 
 _BATCHES_A_WORKER = 2
@@ -36,13 +34,6 @@ def available_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # Not on macOS and Windows.
         return os.cpu_count() or 1
-
-
-def encode_in_processes(
-    tokenizer, batches: Iterable[list[str]], num_workers: int
-) -> Iterator[EncodedBatch]:
-    """`encode_documents` of every batch, in order, by `num_workers` processes."""
-    return map_in_processes(functools.partial(encode_documents, tokenizer), batches, num_workers)
 
 
 def map_batches(function: Callable, batches: Iterable, num_workers: int = 0) -> Iterator:

@@ -3,19 +3,17 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from tflm import config as configs
 from tflm.data import corpora
 from tflm.data.corpora import DataConfig
-from tflm.data.encode import COUNTS, encode_documents
+from tflm.data.encode import encode_documents, in_batches
 from tflm.data.fingerprint import store_fingerprint
 from tflm.data.labelled_store import LabelledSplit, labelled_split
 from tflm.data.readers import BadFile
+from tflm.data.split_in_memory import split_in_memory
 from tflm.data.store import TokenSplit
 from tflm.errors import UserError
 
-BATCH_CHARACTERS = 1 << 20
 PROBE_CHARACTERS = 500_000  # of text that a tokenizer is tried on
 PROBE_CHARACTERS_A_FILE = 50_000
 
@@ -103,27 +101,15 @@ def split_of_file(path: str, tokenizer, data: dict, progress=None) -> TokenSplit
     corpus = corpora.resolve(config, corpora.cache_folder())["train"]
     files, _ = corpora.readable(corpus, config)
     encoded, done = [], 0
-    for batch in _batches(files, config):
-        encoded.append(encode_documents(tokenizer, batch))
-        done += sum(map(len, batch))
+    texts = (document for file in files for document in corpora.documents(file, config))
+    for batch in in_batches(texts):
+        encoded.append(encode_documents(tokenizer, [document.text for document in batch]))
+        done += sum(len(document.text) for document in batch)
         if progress is not None:
             progress("tokenize", done, None)
     if not encoded:
         raise UserError(f"{path} holds no text.")
-    lengths = np.concatenate([part.lengths for part in encoded])
-    counts = np.concatenate([part.counts for part in encoded]).sum(axis=0)
-    totals = dict(zip(COUNTS, map(int, counts), strict=True))
-    return TokenSplit(
-        name="file",
-        tokens=np.concatenate([part.tokens for part in encoded]),
-        document_starts=np.cumsum(lengths) - lengths,
-        num_bytes=totals["bytes"],
-        num_characters=totals["characters"],
-        num_words=totals["words"],
-        num_documents=len(lengths),
-        num_unknown=totals["unknown_tokens"],
-        bos_id=tokenizer.bos_id,
-    )
+    return split_in_memory(encoded, tokenizer)
 
 
 def labelled_split_of_file(path: str, run, progress=None) -> LabelledSplit:
@@ -140,16 +126,3 @@ def labelled_split_of_file(path: str, run, progress=None) -> LabelledSplit:
     config = configs.from_dict(DataConfig, run.experiment["data"], "data")
     labels = tuple(run.experiment["objective"]["labels"])
     return labelled_split(path, run.tokenizer, labels, config, progress)
-
-
-def _batches(files, config: DataConfig):
-    batch, size = [], 0
-    for file in files:
-        for document in corpora.documents(file, config):
-            batch.append(document.text)
-            size += len(document.text)
-            if size >= BATCH_CHARACTERS:
-                yield batch
-                batch, size = [], 0
-    if batch:
-        yield batch
