@@ -1,15 +1,18 @@
 """Peak memory of building a token store and of training, from a small and from a large text.
 
     python -m benchmarks.memory --text=corpus.txt.xz --folder=/tmp/room_for_the_large_text
+    python -m benchmarks.memory --text=corpus.txt.xz --megabytes=50,2000 --stages=build
 
 Each text is the given corpus over and over, with a number in every line so that no document repeats.
 A process of its own builds the store; another is `trainers.train` as a user starts it, from the text to
 the last step. This one watches the resident memory of each process and of its workers together, every
-`--interval` seconds. The files go to `--folder` and are removed.
+`--interval` seconds, and prints its peak in each twentieth of the time, which says whether it grows. The files go to
+`--folder` and are removed.
 """
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +34,7 @@ _KIND = flags.DEFINE_string("kind", "sentencepiece", "Of the tokenizer.")
 _VOCABULARY = flags.DEFINE_integer("vocabulary_size", 8000, "Of the tokenizer.")
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that tokenize; 0 for all cores.")
 _STEPS = flags.DEFINE_integer("steps", 300, "Of the training.")
+_STAGES = flags.DEFINE_list("stages", ["build", "train"], "What to measure, of these.")
 _INTERVAL = flags.DEFINE_float("interval", 0.02, "Seconds between two looks.")
 
 _BUILD = """
@@ -41,7 +45,7 @@ from tflm.text.tokenizer import load
 text, tokenizer, cache, workers = sys.argv[1:]
 build_store(DataConfig(corpus=text, workers=int(workers)), load(tokenizer), cache)
 """
-STAGES = ("build", "train")
+PARTS = 20
 
 
 def _write_text(path: Path, num_bytes: int):
@@ -70,7 +74,7 @@ def _memory(process: psutil.Process) -> int:
 
 def _measure(command: list[str], cache: Path) -> tuple[int, float]:
     """Peak bytes and seconds of a command."""
-    peak, start = 0, time.perf_counter()
+    looks, start = [], time.perf_counter()
     environment = os.environ | {"TFLM_CACHE": str(cache)}
     process = subprocess.Popen(
         [sys.executable, *command], env=environment, stdout=subprocess.DEVNULL
@@ -78,24 +82,31 @@ def _measure(command: list[str], cache: Path) -> tuple[int, float]:
     watched = psutil.Process(process.pid)
     while process.poll() is None:
         try:
-            peak = max(peak, _memory(watched))
+            looks.append((time.perf_counter() - start, _memory(watched)))
         except psutil.NoSuchProcess:
             break
         time.sleep(_INTERVAL.value)
     if process.wait():
         raise SystemExit(f"{' '.join(command)} failed.")
-    return peak, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    peaks = [0] * PARTS
+    for when, size in looks:
+        part = min(int(PARTS * when / seconds), PARTS - 1)
+        peaks[part] = max(peaks[part], size)
+    print("MB in each part of the time:", *(f"{peak / 1e6:.0f}" for peak in peaks), flush=True)
+    return max(peaks), seconds
 
 
 def _commands(text: Path, tokenizer: Path, folder: Path) -> list[list[str]]:
-    """One for each of STAGES."""
+    """One for each of the stages."""
     train = [
         *("-m", "trainers.train", "--config=gpt_small", f"--corpus={text}"),
         *(f"--run_dir={folder / 'run'}", f"--config.train.steps={_STEPS.value}"),
         *(f"--config.train.eval_every={_STEPS.value}", "--config.train.eval_tokens=5000"),
         f"--config.data.workers={_WORKERS.value}",
     ]
-    return [["-c", _BUILD, str(text), str(tokenizer), str(folder), str(_WORKERS.value)], train]
+    build = ["-c", _BUILD, str(text), str(tokenizer), str(folder), str(_WORKERS.value)]
+    return [{"build": build, "train": train}[stage] for stage in _STAGES.value]
 
 
 def main(argv):
@@ -112,9 +123,13 @@ def main(argv):
             _write_text(text, int(megabytes * 1e6))
             commands = _commands(text, folder / "tokenizer", cache)
             results.append([_measure(command, cache) for command in commands])
+            shutil.rmtree(cache)
             print(megabytes, results[-1], flush=True)
     print("\nPeak resident memory of the process and its workers together\n")
-    print(f"{'text, MB':>10}" + "".join(f"{f'{stage}, MB':>14}{'seconds':>10}" for stage in STAGES))
+    print(
+        f"{'text, MB':>10}"
+        + "".join(f"{f'{stage}, MB':>14}{'seconds':>10}" for stage in _STAGES.value)
+    )
     for megabytes, result in zip(_MEGABYTES.value, results, strict=True):
         columns = (f"{peak / 1e6:14.1f}{seconds:10.1f}" for peak, seconds in result)
         print(f"{megabytes:>10}" + "".join(columns))

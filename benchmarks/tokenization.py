@@ -1,6 +1,6 @@
 """How fast a token store is built, beside plain `sentencepiece` with as many processes.
 
-    python -m benchmarks.tokenization --text=corpus.txt.xz --processes=2
+    python -m benchmarks.tokenization --text=corpus.txt.xz --processes=1,2
 
 Both encode the same text with the same model, in turn, `--rounds` times; the table shows medians, and
 the processor time of all processes together, which other work on the machine disturbs less.
@@ -29,7 +29,7 @@ from tflm.text.tokenizer import TokenizerConfig, train
 
 _TEXT = flags.DEFINE_string("text", "python_docs", "A corpus: a file, a folder or a name.")
 _MEGABYTES = flags.DEFINE_float("megabytes", 40.0, "How much of the text to use.")
-_PROCESSES = flags.DEFINE_integer("processes", 2, "Processes for both.")
+_PROCESSES = flags.DEFINE_list("processes", ["1", "2"], "Processes for both, one row each.")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often to measure each.")
 _VOCABULARY = flags.DEFINE_integer("vocabulary_size", 8000, "Pieces to train.")
 _ALGORITHM = flags.DEFINE_enum("algorithm", "unigram", ["unigram", "bpe"], "Of the pieces.")
@@ -55,12 +55,10 @@ def _write_sections(folder: Path, cache: Path, most_bytes: float) -> tuple[Path,
     return path, sections
 
 
-def _seconds_of_store(text: Path, tokenizer) -> tuple[float, float, int]:
+def _seconds_of_store(text: Path, tokenizer, count: int) -> tuple[float, float, int]:
     with tempfile.TemporaryDirectory() as cache:
         start, worked = time.perf_counter(), _processor_seconds()
-        store = build_store(
-            DataConfig(corpus=str(text), workers=_PROCESSES.value), tokenizer, cache
-        )
+        store = build_store(DataConfig(corpus=str(text), workers=count), tokenizer, cache)
         seconds, worked = time.perf_counter() - start, _processor_seconds() - worked
         cards = store.card["splits"].values()
         return seconds, worked, sum(card["tokens"] - 2 * card["documents"] for card in cards)
@@ -73,8 +71,9 @@ def _count_ids(model: str, sections: list[str]) -> int:
     return sum(len(processor.encode(section)) for section in sections)
 
 
-def _seconds_of_sentencepiece(model: Path, sections: list[str]) -> tuple[float, float, int]:
-    count = _PROCESSES.value
+def _seconds_of_sentencepiece(
+    model: Path, sections: list[str], count: int
+) -> tuple[float, float, int]:
     shares = [(str(model), sections[i::count]) for i in range(count)]
     start, worked = time.perf_counter(), _processor_seconds()
     with multiprocessing.get_context("spawn").Pool(count) as pool:
@@ -95,20 +94,25 @@ def main(argv):
         tokenizer = train(config, sample)
         tokenizer.save(folder / "tokenizer")
         model = folder / "tokenizer" / "tokenizer.model"
-        ours, plain = [], []
+        counts = list(map(int, _PROCESSES.value))
+        ours, plain = ({count: [] for count in counts} for _ in range(2))
         for _ in range(_ROUNDS.value):
-            ours.append(_seconds_of_store(text, tokenizer))
-            plain.append(_seconds_of_sentencepiece(model, sections))
+            for count in counts:
+                ours[count].append(_seconds_of_store(text, tokenizer, count))
+                plain[count].append(_seconds_of_sentencepiece(model, sections, count))
     print(
         f"{num_bytes / 1e6:.1f} MB, {_ALGORITHM.value} of {tokenizer.vocabulary_size} pieces, "
-        f"{_PROCESSES.value} processes, medians of {_ROUNDS.value} rounds\n"
+        f"medians of {_ROUNDS.value} rounds\n"
     )
-    print(f"{'':24}{'seconds':>10}{'MB/s':>10}{'CPU s':>10}{'ids':>14}")
-    for title, results in (("tflm build_store", ours), ("plain sentencepiece", plain)):
-        seconds = statistics.median(result[0] for result in results)
-        worked = statistics.median(result[1] for result in results)
-        rate = num_bytes / 1e6 / seconds
-        print(f"{title:24}{seconds:10.2f}{rate:10.2f}{worked:10.2f}{results[0][2]:14,}")
+    print(f"{'':24}{'processes':>10}{'seconds':>10}{'MB/s':>10}{'CPU s':>10}{'ids':>14}")
+    for title, by_count in (("tflm build_store", ours), ("plain sentencepiece", plain)):
+        for count, results in by_count.items():
+            seconds = statistics.median(result[0] for result in results)
+            worked = statistics.median(result[1] for result in results)
+            rate = num_bytes / 1e6 / seconds
+            print(
+                f"{title:24}{count:10}{seconds:10.2f}{rate:10.2f}{worked:10.2f}{results[0][2]:14,}"
+            )
 
 
 def run():
