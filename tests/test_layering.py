@@ -20,7 +20,7 @@ ALLOWED = {
     "tflm.text": ("tflm.text", "tflm.errors", "tflm.config"),
     "tflm.data": ("tflm.data", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.vectors": ("tflm.vectors", "tflm.text", "tflm.errors", "tflm.config"),
-    "tflm.layers": ("tflm.layers", "tflm.errors", "tflm.config"),
+    "tflm.layers": ("tflm.layers", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.models": ("tflm.models", "tflm.layers", "tflm.errors", "tflm.config"),
     "tflm.models.fasttext": ("tflm.models", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.generation": ("tflm.generation", "tflm.backend", "tflm.errors", "tflm.config"),

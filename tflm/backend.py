@@ -1,4 +1,4 @@
-"""What Keras has no name for on every backend: compiling a function of a model, adding to some rows of a table."""
+"""What Keras has no name for on every backend, or none that is fast."""
 
 import keras
 
@@ -47,3 +47,42 @@ def add_rows(table, ids, rows):
     import tensorflow as tf
 
     return tf.tensor_scatter_nd_add(table, ids[:, None], rows)
+
+
+def scan(step, state, inputs, reverse: bool = False):
+    """A loop over the first axis. (`keras.ops.scan` wants outputs of the shapes of the state.)
+
+    Args:
+        step: (state, inputs of one step) -> (state, outputs of that step).
+        state, inputs: tuples of tensors; inputs are (T, ...).
+        reverse: whether to go from the last step to the first.
+
+    Returns:
+        The state after the last step, and the outputs, a tuple of (T, ...) in the order of the inputs.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.lax.scan(step, state, inputs, reverse=reverse)
+    import tensorflow as tf
+
+    length = tf.shape(inputs[0])[0]
+    arrays = [tf.TensorArray(x.dtype, length, element_shape=x.shape[1:]).unstack(x) for x in inputs]
+
+    # One step more, for what its outputs look like; nothing uses its values, so they are not computed.
+    _, sample = step(state, tuple(x[0] for x in inputs))
+    outputs = tuple(tf.TensorArray(y.dtype, length, element_shape=y.shape) for y in sample)
+
+    def body(count, state, outputs):
+        i = length - 1 - count if reverse else count
+        state, values = step(state, tuple(array.read(i) for array in arrays))
+        return (
+            count + 1,
+            state,
+            tuple(array.write(i, value) for array, value in zip(outputs, values, strict=True)),
+        )
+
+    _, state, outputs = tf.while_loop(
+        lambda count, *_: count < length, body, (0, state, outputs), maximum_iterations=length
+    )
+    return state, tuple(array.stack() for array in outputs)

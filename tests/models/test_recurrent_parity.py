@@ -131,3 +131,42 @@ def test_the_forget_gate_starts_open():
 def test_unknown_cells_list_the_known_ones():
     with pytest.raises(UserError, match="Unknown cell 'lstn'. Choose one of: gru, lstm."):
         RNNConfig(cell="lstn")
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
+def test_the_gradient_in_training_is_that_of_the_lstm_of_keras(compiled):
+    import tensorflow as tf
+
+    time, batch, width, units = 7, 3, 5, 4
+    random = np.random.default_rng(0)
+    x = tf.constant(random.normal(size=(batch, time, width)), "float32")
+    states = [tf.constant(random.normal(size=(batch, units)), "float32") for _ in range(2)]
+    upstream = [random.normal(size=s).astype("float32") for s in [(batch, time, units)]]
+    upstream += [random.normal(size=(batch, units)).astype("float32") for _ in range(2)]
+    ours = Recurrent("lstm", units, name="ours")
+    ours.build((batch, time, width))
+    theirs = keras.layers.LSTM(units, return_sequences=True, return_state=True)
+    theirs.build((batch, time, width))
+    for variable in ours.trainable_variables:
+        variable.assign(random.normal(size=variable.shape))
+    projection = ours.input_projection
+    theirs.set_weights([projection.kernel, ours.cell.recurrent_kernel, projection.bias])
+
+    @tf.function(jit_compile=compiled)
+    def gradients(of_ours: bool):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *states])
+            if of_ours:
+                outputs, last = ours(x, states, training=True)
+                weights = [projection.kernel, ours.cell.recurrent_kernel, projection.bias]
+            else:
+                outputs, *last = theirs(x, initial_state=states, training=True)
+                weights = theirs.trainable_variables
+            pairs = zip([outputs, *last], upstream, strict=True)
+            total = sum(tf.reduce_sum(value * factor) for value, factor in pairs)
+        return total, tape.gradient(total, [x, *states, *(w.value for w in weights)])
+
+    (total, found), (expected_total, expected) = gradients(True), gradients(False)
+    np.testing.assert_allclose(total, expected_total, rtol=1e-5)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

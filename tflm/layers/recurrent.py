@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from tflm.errors import unknown_name
+from tflm.layers.lstm_over_time import lstm_over_time, lstm_step
 
 
 class LSTMCell(keras.layers.Layer):
@@ -43,10 +44,7 @@ class LSTMCell(keras.layers.Layer):
             output (B, U) and the new states.
         """
         hidden, cell = states
-        z = projected + ops.matmul(hidden, self.recurrent_kernel)
-        i, f, c, o = ops.split(z, 4, axis=-1)
-        cell = ops.sigmoid(f) * cell + ops.sigmoid(i) * ops.tanh(c)
-        hidden = ops.sigmoid(o) * ops.tanh(cell)
+        hidden, cell, _ = lstm_step(projected + ops.matmul(hidden, self.recurrent_kernel), cell)
         return hidden, [hidden, cell]
 
 
@@ -109,7 +107,7 @@ class Recurrent(keras.layers.Layer):
         self.loop.build((*shape[:-1], self.cell.gates * self.cell.units))
         self.built = True
 
-    def call(self, x, states):
+    def call(self, x, states, training=None):
         """
         Args:
             x: (B, T, D).
@@ -118,6 +116,8 @@ class Recurrent(keras.layers.Layer):
         Returns:
             (B, T, U) and the states after the last step.
         """
+        if training and self.cell.state_names == LSTMCell.state_names:
+            return self._differentiable(x, states)
         projected = self.input_projection(x)
         states = [ops.cast(state, projected.dtype) for state in states]
         if x.shape[1] == 1:  # a loop of one step is slower, and an exported one hard to optimise
@@ -125,3 +125,10 @@ class Recurrent(keras.layers.Layer):
             return output[:, None], states
         output, *states = self.loop(projected, initial_state=states)
         return output, states
+
+    def _differentiable(self, x, states):
+        projected = self.input_projection(ops.transpose(x, (1, 0, 2)))  # (T, B, 4 U)
+        kernel = ops.convert_to_tensor(self.cell.recurrent_kernel, projected.dtype)
+        states = [ops.cast(state, projected.dtype) for state in states]
+        outputs, *states = lstm_over_time(projected, kernel, *states)
+        return ops.transpose(outputs, (1, 0, 2)), states

@@ -97,7 +97,8 @@ class RNN(keras.Model):
         x = self.dropout(self.token_embedding(token_ids), training=training)  # (B, T, E)
         new_state = {}
         for i, layer in enumerate(self.layers_over_time):
-            x, states = layer(x, [state[f"{name}_{i}"] for name in names])
+            states = [state[f"{name}_{i}"] for name in names]
+            x, states = layer(x, states, training=training)
             new_state.update({f"{name}_{i}": s for name, s in zip(names, states, strict=True)})
             x = self.dropout(x, training=training)
         if self.config.tie_embeddings:
