@@ -141,6 +141,7 @@ def test_the_gradient_in_training_is_that_of_the_lstm_of_keras(compiled):
     random = np.random.default_rng(0)
     x = tf.constant(random.normal(size=(batch, time, width)), "float32")
     states = [tf.constant(random.normal(size=(batch, units)), "float32") for _ in range(2)]
+    states = [tf.constant(random.normal(size=(batch, units)), "float32") for _ in range(2)]
     upstream = [random.normal(size=s).astype("float32") for s in [(batch, time, units)]]
     upstream += [random.normal(size=(batch, units)).astype("float32") for _ in range(2)]
     ours = Recurrent("lstm", units, name="ours")

@@ -128,7 +128,8 @@ class Recurrent(keras.layers.Layer):
 
     def _differentiable(self, x, states):
         projected = self.input_projection(ops.transpose(x, (1, 0, 2)))  # (T, B, 4 U)
-        kernel = ops.convert_to_tensor(self.cell.recurrent_kernel, projected.dtype)
+        # A copy: what has a gradient of its own takes tensors and no variables.
+        kernel = ops.cast(ops.copy(self.cell.recurrent_kernel), projected.dtype)
         states = [ops.cast(state, projected.dtype) for state in states]
         outputs, *states = lstm_over_time(projected, kernel, *states)
         return ops.transpose(outputs, (1, 0, 2)), states
