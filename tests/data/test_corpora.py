@@ -65,6 +65,9 @@ def test_given_corpora(tmp_path):
         ({"validation_fraction": 0.5, "test_fraction": 0.5}, "Received: 0.5, 0.5"),
         ({"test_fraction": -0.1}, "must not be negative"),
         ({"workers": -1}, "workers must not be negative"),
+        ({"folds": 1}, "folds must be 2 or more.*Received: folds=1, fold=0"),
+        ({"folds": 3, "fold": 3}, "Received: folds=3, fold=3"),
+        ({"folds": 3, "validation_corpus": "x"}, "Leave out --config.data.validation_corpus"),
     ],
 )
 def test_mistakes_in_the_configuration(tmp_path, fields, said):

@@ -251,6 +251,8 @@ def test_changed_text_tokenizer_or_configuration_gives_another_store(tmp_path):
         {"documents": "section", "section_bytes": 101},
         {"validation_fraction": 0.1},
         {"test_fraction": 0.1},
+        {"folds": 3},
+        {"folds": 3, "fold": 1},
         {"validation_corpus": str(path), "corpus": str(write(tmp_path / "b", b_txt="other\n" * 9))},
         {"on_bad_file": "skip"},
         {"encoding": "latin-1"},
@@ -261,7 +263,7 @@ def test_changed_text_tokenizer_or_configuration_gives_another_store(tmp_path):
             else DataConfig(workers=1, documents="line", test_fraction=0.0, **fields)
         )
         fingerprints.add(build_store(config, ByteTokenizer(), tmp_path).fingerprint)
-    assert len(fingerprints) == 10
+    assert len(fingerprints) == 12
 
 
 def test_moved_text_reuses_its_store(tmp_path):

@@ -36,6 +36,8 @@ class DataConfig:
         test_fraction: the same.
         validation_corpus: a corpus that is the validation split, whole.
         test_corpus: a corpus that is the test split, whole.
+        folds, fold: of cross-validation: the validation split is the fold-th (from 0) of so many equal parts of what
+            is not the test split; 0 folds for none. See `trainers.cross_validate`.
         workers: processes that tokenize; 0 for as many as there are cores.
     """
 
@@ -50,6 +52,8 @@ class DataConfig:
     test_fraction: float = 0.05
     validation_corpus: str | None = None
     test_corpus: str | None = None
+    folds: int = 0
+    fold: int = 0
     workers: int = 0
 
 
@@ -95,6 +99,16 @@ def check(config: DataConfig):
             "--config.data.validation_fraction and --config.data.test_fraction must not be negative "
             f"and must leave some of the corpus to train on. Received: {fractions[0]}, {fractions[1]}."
         )
+    if config.folds and not (config.folds >= 2 and 0 <= config.fold < config.folds):
+        raise UserError(
+            "--config.data.folds must be 2 or more (0 for no cross-validation), and --config.data.fold below it. "
+            f"Received: folds={config.folds}, fold={config.fold}."
+        )
+    if config.folds and config.validation_corpus is not None:
+        raise UserError(
+            "Cross-validation makes its validation splits of the corpus itself. Leave out "
+            f"--config.data.validation_corpus. Received: {config.validation_corpus!r}."
+        )
     if config.workers < 0:
         raise UserError(f"--config.data.workers must not be negative. Received: {config.workers}.")
 
@@ -118,6 +132,8 @@ def resolve(config: DataConfig, cache: Path, progress=None) -> dict[str, Corpus]
     for split, name in (("validation", config.validation_corpus), ("test", config.test_corpus)):
         if name is not None:
             corpora[split] = _corpora(name, cache, progress)["train"]
+    if config.folds:
+        corpora.pop("validation", None)  # a named corpus' own
     return corpora
 
 

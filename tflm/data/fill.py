@@ -177,6 +177,5 @@ def _check_not_empty(rule, filling: _Filling, config: DataConfig, corpora, probl
         raise UserError(
             f"The corpus {name!r} has {total} different document{'s' * (total != 1)}, too few for the "
             f"{' and '.join(empty) or SPLITS[TRAIN]} split. Lower --config.data.section_bytes (now "
-            f"{config.section_bytes}), or give --config.data.validation_corpus and "
-            "--config.data.test_corpus, or set their fractions to 0."
+            f"{config.section_bytes}), or {rule.advice}."
         )

@@ -24,6 +24,8 @@ _FIELDS = (
     "section_bytes",
     "validation_fraction",
     "test_fraction",
+    "folds",
+    "fold",
 )
 # All other modules of the two rooms count, so that a new one is never forgotten.
 _NO_INFLUENCE = {

@@ -308,6 +308,6 @@ def _check(filling: _Filling, rule: SplitRule, sources: dict[str, Corpus], probl
     if empty or not filling.documents[TRAIN]:
         total = int(filling.documents.sum())
         raise UserError(
-            f"{name} has {total} labelled texts, too few for the {' and '.join(empty) or 'train'} split. Give more, or "
-            "--config.data.validation_corpus and --config.data.test_corpus, or set their fractions to 0."
+            f"{name} has {total} labelled texts, too few for the {' and '.join(empty) or 'train'} split. Give more "
+            f"texts, or {rule.advice}."
         )
