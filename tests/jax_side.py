@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     for run_dir in request.get("load", []):
         logits[f"load {run_dir}"] = logits_of(run.load(run_dir).model)
     for name, run_dir in request.get("train", []):
-        experiment = tiny_experiment(name, folder / "text.txt", **SETTINGS, jit_compile=True)
+        experiment = tiny_experiment(name, folder / "text.txt", **SETTINGS, jit_compile="on")
         fit.train(experiment, run_dir)
         logits[f"train {run_dir}"] = logits_of(run.load(run_dir).model)
     np.savez(folder / "logits.npz", **logits)

@@ -26,7 +26,7 @@ def tiny_experiment(name: str, corpus, model: dict | None = None, **train) -> Ex
         "eval_tokens": 200,
         "log_every": 1,
         "sample_tokens": 0,
-        "jit_compile": False,  # compiling takes longer than these steps
+        "jit_compile": "off",  # compiling takes longer than these steps
     }
     return Experiment(
         model=dataclasses.replace(ZOO[name], vocabulary_size=0, **(model or {})),

@@ -7,7 +7,7 @@ from tflm import models
 from tflm.data.corpora import DataConfig
 from tflm.errors import UserError, unknown_name
 from tflm.text.tokenizer import TokenizerConfig
-from trainers import objectives
+from trainers import compilation, objectives
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -29,8 +29,9 @@ class TrainConfig:
         weight_decay: decoupled, on matrices only.
         clip_norm: largest global norm of the gradient; 0 for no clipping.
         ema: decay of a moving average of the weights, which is then what is evaluated and kept; 0 for none.
-        precision: auto is float32 on a CPU; on a GPU bfloat16 where the card has it, else float16.
-        jit_compile: compile the step by XLA.
+        precision: auto is on a GPU bfloat16 where the card has it, else float16; on a CPU float32, or bfloat16 where
+            that is measured to be much faster.
+        jit_compile: whether XLA compiles the step: "on", "off", or "auto" for what is measured to be faster.
         eval_every: steps between validations, each with a checkpoint.
         eval_tokens: validate on that many tokens at most during training; 0 for all.
         early_stopping: stop after that many validations without a better one; 0 for never.
@@ -57,7 +58,7 @@ class TrainConfig:
     clip_norm: float = 1.0
     ema: float = 0.0
     precision: str = "auto"
-    jit_compile: bool = True
+    jit_compile: str = "auto"
     eval_every: int = 250
     eval_tokens: int = 0
     early_stopping: int = 0
@@ -97,6 +98,7 @@ class TrainConfig:
             )
         if self.precision not in PRECISIONS:
             raise unknown_name("train.precision", self.precision, PRECISIONS)
+        compilation.check(self.jit_compile)
 
 
 @dataclasses.dataclass

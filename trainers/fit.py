@@ -21,9 +21,10 @@ from tflm.data import workers
 from tflm.data.store import build_store
 from tflm.data.training_texts import training_texts
 from tflm.errors import UserError
+from tflm.models.flops import training_flops_per_token
 from tflm.run import RunFolder, flush
 from tflm.text import tokenizer as tokenizers
-from trainers import callbacks, objectives, optimizers, precision
+from trainers import callbacks, compilation, objectives, optimizers, precision
 from trainers import experiment as experiments
 from trainers.experiment import Experiment
 from trainers.initialize_from import initialize_from
@@ -45,8 +46,15 @@ MAY_CHANGE = (
     "sample_tokens",
 )
 
-# What an experiment need not say, because the text decides it.
-LEFT_OPEN = (("model", "vocabulary_size"), ("model", "num_labels"), ("objective", "labels"))
+# What an experiment need not say, because the text or a measurement decides it, and what says so.
+LEFT_OPEN = (
+    ("model", "vocabulary_size"),
+    ("model", "num_labels"),
+    ("objective", "labels"),
+    ("train", "precision"),
+    ("train", "jit_compile"),
+)
+OPEN = (0, (), "auto")
 
 
 @dataclasses.dataclass
@@ -115,21 +123,8 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
         say(line)
     if hasattr(objective, "fill_in"):
         objective.fill_in(experiment.model, store)
-    policy = precision.of(objective, config.precision)
-    initializers = getattr(objective, "initializers", None)
-    model = models.build(experiment.model, config.seed, policy, initializers)
-    models.read_vocabulary(model, tokenizer)
-    source = objective.batches(store.split("train"), model, config)
-    if config.epochs:
-        config.steps = math.ceil(config.epochs * source.steps_per_epoch)
-        say(f"{config.epochs:g} epochs are {config.steps:,} steps.")
-    backend = keras.backend.backend()
-    training = TRAINING_MODELS[backend](model, objective, config.batch_size, config.accumulation)
-    # Keras' own slots for tables whose rows the objective updates would be of no use, and as large as the tables.
-    variables = [] if updates_rows(objective) else model.trainable_variables
-    optimizer = optimizers.build(config, variables, policy)
-    # Keras would wrap an optimizer of its own choice around ours under mixed_float16.
-    training.compile(optimizer=optimizer, jit_compile=config.jit_compile, auto_scale_loss=False)
+    training, source = _fastest_training(experiment, objective, store, tokenizer)
+    model = training.model
     progress = callbacks.Progress()
     state = callbacks.TrainingState(training, progress, store.fingerprint)
     checkpoint = folder.load_latest(say=warn)
@@ -153,13 +148,53 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
         stalled = progress.has_stalled(config.early_stopping)
         progress.finished = stalled or progress.step >= config.steps
     say(
-        f"{models.family_of(experiment.model)}: {model.count_params():,} parameters, {policy}, "
-        f"{backend}{' with XLA' if config.jit_compile else ''}, run folder {folder.path}"
+        f"{models.family_of(experiment.model)}: {model.count_params():,} parameters, {config.precision}, "
+        f"{keras.backend.backend()}{' with XLA' if training.jit_compile else ''}, run folder {folder.path}"
     )
     if progress.finished:
         say(f"The training is finished, at step {progress.step:,}. Nothing to do.")
         return Result(progress, checkpoint.state["metrics"], None)
     return _fit(experiment, folder, state, store, tokenizer, objective, source)
+
+
+def _fastest_training(experiment, objective, store, tokenizer):
+    """The training and its batches, in the precision and with or without XLA as the experiment says.
+
+    What the experiment leaves open ("auto") is measured and put into it.
+    """
+    config = experiment.train
+
+    def build(policy: str, compiled: bool):
+        initializers = getattr(objective, "initializers", None)
+        model = models.build(experiment.model, config.seed, policy, initializers)
+        models.read_vocabulary(model, tokenizer)
+        source = objective.batches(store.split("train"), model, config)
+        kind = TRAINING_MODELS[keras.backend.backend()]
+        training = kind(model, objective, config.batch_size, config.accumulation)
+        # Keras' own slots for tables whose rows the objective updates would be of no use, and as large as the tables.
+        variables = [] if updates_rows(objective) else model.trainable_variables
+        optimizer = optimizers.build(config, variables, policy)
+        # Keras would wrap an optimizer of its own choice around ours under mixed_float16.
+        training.compile(optimizer=optimizer, jit_compile=compiled, auto_scale_loss=False)
+        return training, source
+
+    def choices(operations: float):
+        precisions = precision.choices(objective, config.precision, operations)
+        return compilation.candidates(config, precisions, updates_rows(objective))
+
+    chosen = choices(operations=0)[0]
+    training, source = build(*chosen)
+    if config.epochs:
+        config.steps = math.ceil(config.epochs * source.steps_per_epoch)
+        say(f"{config.epochs:g} epochs are {config.steps:,} steps.")
+    per_token = training_flops_per_token(experiment.model, config.sequence_length) or 0
+    left = choices(per_token * source.tokens_per_step)
+    best = compilation.fastest(build, left, config.steps, say)
+    if best != chosen:
+        chosen = best
+        training, source = build(*chosen)
+    config.precision, config.jit_compile = chosen[0], "on" if chosen[1] else "off"
+    return training, source
 
 
 def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Result:
@@ -300,7 +335,7 @@ def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
     before = experiments.from_dict(folder.read_experiment())
     for room, name in LEFT_OPEN:
         config = getattr(experiment, room)
-        if not getattr(config, name, True):
+        if getattr(config, name, True) in OPEN:
             setattr(config, name, getattr(getattr(before, room), name, getattr(config, name)))
     stored, wanted = experiments.to_dict(before), experiments.to_dict(experiment)
     free = {("train", name) for name in MAY_CHANGE} | {("data", "workers")}

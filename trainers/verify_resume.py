@@ -49,6 +49,8 @@ def main(argv):
         raise UserError(f"Unexpected argument {argv[1]!r}. Write every flag as --name=value.")
     if not _CONFIG.value:
         raise UserError("--config is missing. Give a recipe, for example --config=gpt_small.")
+    from tflm.run import RunFolder
+
     work_dir = Path(_WORK_DIR.value or tempfile.mkdtemp(prefix="tflm_verify_"))
     straight, broken = work_dir / "straight", work_dir / "broken"
     for folder in (straight, broken):
@@ -65,6 +67,9 @@ def main(argv):
     ]
     print(f"straight: {steps} steps in {straight}", flush=True)
     _finish(_start(command, straight))
+    # What the recipe leaves open was measured, and might be measured otherwise.
+    measured = RunFolder(straight).read_experiment()["train"]
+    command += [f"--config.train.{name}={measured[name]}" for name in ("precision", "jit_compile")]
     print(f"broken: killed after a step past {2 * quarter}, in {broken}", flush=True)
     killed_at = _kill_after(_start(command, broken), broken, 2 * quarter)
     print(f"killed with SIGKILL in step {killed_at + 1}; started again", flush=True)

@@ -81,7 +81,7 @@ def experiment(family: str, **train) -> Experiment:
         "eval_every": 2,
         "log_every": 1,
         "sample_tokens": 0,
-        "jit_compile": False,
+        "jit_compile": "off",
     }
     if updates_rows:
         settings |= {"clip_norm": 0.0, "weight_decay": 0.0}

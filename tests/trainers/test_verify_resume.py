@@ -47,7 +47,7 @@ def test_a_killed_training_ends_where_the_straight_one_does(name, corpus, tmp_pa
         "from tests.tiny_experiments import tiny_experiment\n\n\n"
         "def get_config():\n"
         f"    return tiny_experiment({name!r}, {str(corpus)!r}, {model}, accumulation=2, ema=0.9,"
-        " jit_compile=True)\n"
+        ' jit_compile="on")\n'
     )
     arguments = ["--steps=60", "--config.train.precision=mixed_bfloat16"]
     finished = run_program(
