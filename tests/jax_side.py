@@ -3,7 +3,8 @@
     python tests/jax_side.py FOLDER
 
 FOLDER/request.json names what to do: "build" (members of the zoo), "load" (run folders), and "train" (pairs of a
-member of the zoo and a run folder, on FOLDER/text.txt). Logits come back in FOLDER/logits.npz.
+member of the zoo and a run folder, on FOLDER/text.txt); "differentiate" (members of the zoo) is the loss in chunks.
+Logits and gradients come back in FOLDER/logits.npz.
 """
 
 import json
@@ -27,6 +28,31 @@ def logits_of(model) -> np.ndarray:
     return np.array(ops.convert_to_numpy(model(token_ids())))
 
 
+def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
+    """Of the causal loss of `token_ids`, ten positions at a time: by the variable's path."""
+    import jax
+    import keras
+
+    from tests import zoo
+    from tflm.metrics import cross_entropy
+
+    cross_entropy.CHUNK_LOGITS = 10 * zoo.VOCABULARY_SIZE
+    model, ids = zoo.build(name, seed=3), token_ids()
+    weights = np.full(ids.shape, 1 / ids.size, "float32")
+
+    @jax.jit
+    def differentiate(values):
+        def total(values):
+            with keras.StatelessScope(list(zip(model.trainable_variables, values, strict=True))):
+                hidden = model.hidden(ids, training=True)[0]
+                return cross_entropy.loss(model, hidden, ids[:, ::-1], weights, z_loss=0.01)
+
+        return jax.grad(total)(values)
+
+    values = differentiate([v.value for v in model.trainable_variables])
+    return {v.path: np.array(g) for v, g in zip(model.trainable_variables, values, strict=True)}
+
+
 def main(folder: Path) -> None:
     import keras
 
@@ -46,6 +72,9 @@ def main(folder: Path) -> None:
         logits[f"spread {name}"] = logits_of(model)
     for run_dir in request.get("load", []):
         logits[f"load {run_dir}"] = logits_of(run.load(run_dir).model)
+    for name in request.get("differentiate", []):
+        for path, value in gradients_in_chunks(name).items():
+            logits[f"gradient {name} {path}"] = value
     for name, run_dir in request.get("train", []):
         experiment = tiny_experiment(name, folder / "text.txt", **SETTINGS, jit_compile="on")
         fit.train(experiment, run_dir)

@@ -6,12 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import jax_side, zoo
 from tests.golden import make
 from tests.programs import run_python
 from tests.tiny_experiments import tiny_experiment
 from tflm import models, run
+from tflm.metrics.cross_entropy import cross_entropy
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed (extra `jax`)"
@@ -33,6 +35,7 @@ def sides(corpus, tmp_path_factory):
     request = {
         "build": list(zoo.ZOO),
         "load": [str(folder / "tensorflow" / name) for name in TRAINED],
+        "differentiate": list(TRAINED),
         "train": [(name, str(folder / "jax" / name)) for name in TRAINED],
     }
     return folder, under_jax(folder, request)
@@ -68,6 +71,23 @@ def test_the_loss_curves_agree(name, sides):
     assert len(tensorflow) == len(jax) == 30
     assert tensorflow[-1] < tensorflow[0] - 0.1
     np.testing.assert_allclose(jax, tensorflow, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_loss_in_chunks_has_the_gradients_of_the_other_backend_in_one_piece(name, sides):
+    _, jax = sides
+    model, ids = zoo.build(name, seed=3), jax_side.token_ids()
+    weights = np.full(ids.shape, 1 / ids.size, "float32")
+    with tf.GradientTape() as tape:
+        logits = model(ids, training=True)
+        losses = cross_entropy(logits, ids[:, ::-1], z_loss=0.01)
+        total = tf.reduce_sum(losses * weights)
+    gradients = tape.gradient(total, [v.value for v in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        expected = np.array(tf.convert_to_tensor(gradient))
+        atol = 2e-5 * np.abs(expected).max()
+        found = jax[f"gradient {name} {variable.path}"]
+        np.testing.assert_allclose(found, expected, atol=atol, err_msg=variable.path)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -34,6 +34,31 @@ def compiled(model, function):
     return function
 
 
+def repeat(count: int, body, state):
+    """`state` after state = body(i, state) for i from 0 to count - 1.
+
+    Passes do not overlap, so that what one of them computes is held once. `keras.ops.fori_loop` under TensorFlow
+    begins up to ten of them at a time.
+
+    Args:
+        body: of i, () int32, and the state; returns a state of the same shapes and dtypes.
+        state: a tensor or a list of tensors.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.lax.fori_loop(0, count, body, state)
+    import tensorflow as tf
+
+    return tf.while_loop(
+        lambda i, state: i < count,
+        lambda i, state: (i + 1, body(i, state)),
+        (tf.constant(0), state),
+        parallel_iterations=1,
+        maximum_iterations=count,
+    )[1]
+
+
 def add_rows(table, ids, rows):
     """`table` with `rows` added at `ids`; rows of one id add up.
 

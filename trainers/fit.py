@@ -203,10 +203,8 @@ def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Resu
     held_out = store.split("validation")
     evaluate = objective.evaluator(model, config, tokenizer)
     is_language_model = objective.score_name == "bits_per_byte"
-    # A smoothed loss is no -log p, so it has no bits per byte.
-    smoothed = getattr(experiment.objective, "label_smoothing", 0)
     bits_per_nat = None
-    if is_language_model and not smoothed:
+    if is_language_model and objective.loss_is_nats:
         bits_per_nat = callbacks.bits_per_nat(store.split("train"))
     journal = Journal(folder, progress.step)
     log = callbacks.StepLog(

@@ -11,21 +11,16 @@ token has at least T/2 tokens before it (the first window counts whole):
 A model whose state has a fixed size reads the text in lanes, at most as many as the batch has rows, and carries its
 state from one chunk to the next; each lane begins without a state, so a lane is at least LANE_CHUNKS chunks long.
 
-Shapes: B batch, T time, N tokens of the text, V vocabulary.
+Shapes: B batch, T time, N tokens of the text.
 """
 
 import numpy as np
 from keras import ops
 
 from tflm.backend import compiled
+from tflm.metrics.cross_entropy import scores
 
 LANE_CHUNKS = 16
-
-
-def negative_log_likelihood(logits, labels):
-    """-log p of every label in nats: logits (B, T, V) float32, labels (B, T) int32 -> (B, T) float32."""
-    chosen = ops.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    return ops.logsumexp(logits, axis=-1) - chosen
 
 
 class RollingScorer:
@@ -48,12 +43,12 @@ class RollingScorer:
         self._lanes = compiled(model, self._score_lanes)
 
     def _score_windows(self, ids, labels, weights):
-        nats = negative_log_likelihood(self.model(ids, training=False), labels)
-        return ops.sum(nats * weights, axis=-1)
+        hidden, _ = self.model.hidden(ids, training=False)
+        return ops.sum(scores(self.model, hidden, labels) * weights, axis=-1)
 
     def _score_lanes(self, ids, labels, weights, state, position):
-        logits, state = self.model.step(ids, state, position, training=False)
-        return ops.sum(negative_log_likelihood(logits, labels) * weights, axis=-1), state
+        hidden, state = self.model.hidden(ids, state, position, training=False)
+        return ops.sum(scores(self.model, hidden, labels) * weights, axis=-1), state
 
     def score(self, tokens: np.ndarray, progress=None) -> tuple[float, int]:
         """The sum of nats and the number of tokens predicted.

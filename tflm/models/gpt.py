@@ -18,6 +18,7 @@ from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import ACTIVATIONS
 from tflm.layers.normalization import NORMALIZATIONS, normalization
 from tflm.layers.transformer_block import TransformerBlock
+from tflm.models.language_model import LanguageModel
 
 POSITIONS = ("learned", "rotary")
 
@@ -75,7 +76,7 @@ class GPTConfig:
             )
 
 
-class GPT(keras.Model):
+class GPT(LanguageModel):
     """A language model: `model(token_ids)` -> logits of the next token.
 
     Args:
@@ -105,13 +106,13 @@ class GPT(keras.Model):
                 config.vocabulary_size, use_bias=False, name="unembedding"
             )
 
+    def build(self, shape):
+        if not self.config.tie_embeddings:
+            self.output_projection.build((None, None, self.config.hidden_dim))
+
     @property
     def max_sequence_length(self) -> int:
         return self.config.max_sequence_length
-
-    def call(self, token_ids, training=None):
-        """(B, T) int32, T at most max_sequence_length -> logits (B, T, V) float32."""
-        return self._forward(token_ids, None, 0, training)[0]
 
     def initial_state(self, batch_size: int, max_length: int) -> dict:
         """An empty cache for `max_length` tokens: per layer keys and values, (B, S, K, Dh)."""
@@ -124,20 +125,17 @@ class GPT(keras.Model):
             for part in "kv"
         }
 
-    def step(self, token_ids, state, position, training=None):
-        """Goes on from `state`.
+    def hidden(self, token_ids, state=None, position=0, training=None):
+        """What the output layer reads.
 
         Args:
-            token_ids: (B, T) int32.
-            state: what `initial_state` or the last `step` returned.
-            position: () int32, the position of token_ids[:, 0]; position + T is at most S.
+            token_ids: (B, T) int32; position + T is at most max_sequence_length, and S.
+            state: the cache of the tokens before, or None at the beginning of a text.
+            position: () int32, the position of token_ids[:, 0].
 
         Returns:
-            logits (B, T, V) float32, and the state after them.
+            (B, T, D), and the cache with these tokens (empty without a state).
         """
-        return self._forward(token_ids, state, position, training)
-
-    def _forward(self, token_ids, state, position, training):
         x = self.token_embedding(token_ids)  # (B, T, D)
         if self.config.positions == "learned":
             positions = position + ops.arange(ops.shape(token_ids)[1], dtype="int32")
@@ -149,13 +147,13 @@ class GPT(keras.Model):
             x, cache = block(x, position=position, cache=cache, training=training)
             if cache is not None:
                 new_state[f"kv_cache_k_{i}"], new_state[f"kv_cache_v_{i}"] = cache
-        x = self.final_norm(x)
+        return self.final_norm(x), new_state
+
+    def output_table(self):
+        """(V, D), tied to the input embedding unless told otherwise; no bias."""
         if self.config.tie_embeddings:
-            kernel = ops.cast(self.token_embedding.embeddings, x.dtype)
-            logits = ops.matmul(x, ops.transpose(kernel))
-        else:
-            logits = self.output_projection(x)
-        return ops.cast(logits, "float32"), new_state
+            return self.token_embedding.embeddings, None
+        return ops.transpose(self.output_projection.kernel), None
 
     def embeddings(self):
         """The input embedding of every token: (V, D)."""

@@ -15,6 +15,7 @@ from tflm.config import check_ranges
 from tflm.errors import unknown_name
 from tflm.layers.dropout import Dropout
 from tflm.layers.recurrent import CELLS, Recurrent
+from tflm.models.language_model import LanguageModel
 
 
 @dataclasses.dataclass
@@ -40,7 +41,7 @@ class RNNConfig:
             raise unknown_name("cell", self.cell, CELLS)
 
 
-class RNN(keras.Model):
+class RNN(LanguageModel):
     """A language model whose state has a fixed size and an unbounded reach.
 
     Args:
@@ -73,10 +74,9 @@ class RNN(keras.Model):
         else:
             self.output_projection = keras.layers.Dense(config.vocabulary_size, name="unembedding")
 
-    def call(self, token_ids, training=None):
-        """(B, T) int32 -> logits (B, T, V) float32, from an empty state."""
-        state = self.initial_state(ops.shape(token_ids)[0])
-        return self.step(token_ids, state, 0, training)[0]
+    def build(self, shape):
+        if not self.config.tie_embeddings:
+            self.output_projection.build((None, None, self.config.hidden_dim))
 
     def initial_state(self, batch_size: int, max_length: int | None = None) -> dict:
         """Zeros: per layer `hidden_i` (and `cell_i` of an LSTM), (B, U). `max_length` is not needed."""
@@ -88,11 +88,13 @@ class RNN(keras.Model):
             for name in names
         }
 
-    def step(self, token_ids, state, position, training=None):
-        """(B, T) int32 and the state -> logits (B, T, V) float32 and the state after them.
+    def hidden(self, token_ids, state=None, position=0, training=None):
+        """(B, T) int32 and the state -> what the output layer reads (B, T, E or U), and the state after them.
 
-        `position` is part of the contract; a recurrent model does not need it.
+        Without a state a text begins. `position` is part of the contract; a recurrent model does not need it.
         """
+        if state is None:
+            state = self.initial_state(ops.shape(token_ids)[0])
         names = CELLS[self.config.cell].state_names
         x = self.dropout(self.token_embedding(token_ids), training=training)  # (B, T, E)
         new_state = {}
@@ -101,14 +103,15 @@ class RNN(keras.Model):
             x, states = layer(x, states, training=training)
             new_state.update({f"{name}_{i}": s for name, s in zip(names, states, strict=True)})
             x = self.dropout(x, training=training)
+        if self.narrow is not None:
+            x = self.narrow(x)
+        return x, new_state
+
+    def output_table(self):
+        """(V, E) tied to the input embedding, else (V, U), and the bias (V,)."""
         if self.config.tie_embeddings:
-            if self.narrow is not None:
-                x = self.narrow(x)
-            kernel = ops.cast(self.token_embedding.embeddings, x.dtype)
-            logits = ops.matmul(x, ops.transpose(kernel)) + ops.cast(self.output_bias, x.dtype)
-        else:
-            logits = self.output_projection(x)
-        return ops.cast(logits, "float32"), new_state
+            return self.token_embedding.embeddings, self.output_bias
+        return ops.transpose(self.output_projection.kernel), self.output_projection.bias
 
     def embeddings(self):
         """The input embedding of every token: (V, E)."""

@@ -19,6 +19,7 @@ import keras
 from keras import ops
 
 from tflm.config import check_ranges
+from tflm.models.language_model import LanguageModel
 
 
 @dataclasses.dataclass
@@ -31,7 +32,7 @@ class Word2VecConfig:
         check_ranges(self, vocabulary_size=(0, None), hidden_dim=(1, None), window=(1, None))
 
 
-class Word2Vec(keras.Model):
+class Word2Vec(LanguageModel):
     """Input vectors (the word vectors) and output vectors.
 
     Args:
@@ -56,17 +57,17 @@ class Word2Vec(keras.Model):
             shape=(config.vocabulary_size,), initializer="zeros", name="output_bias"
         )
 
-    def call(self, token_ids, training=None):
-        """(B, T) int32 -> logits (B, T, V) float32."""
-        state = self.initial_state(ops.shape(token_ids)[0])
-        return self.step(token_ids, state, 0, training)[0]
-
     def initial_state(self, batch_size: int, max_length: int | None = None) -> dict:
         """The tokens still in the window: `recent_tokens` (B, W - 1). `max_length` is not needed."""
         return {"recent_tokens": ops.zeros((batch_size, self.config.window - 1), "int32")}
 
-    def step(self, token_ids, state, position, training=None):
-        """(B, T) int32 and the state at `position` -> logits (B, T, V) float32 and the state after."""
+    def hidden(self, token_ids, state=None, position=0, training=None):
+        """(B, T) int32 and the state at `position` -> the average of the window (B, T, D), and the state after.
+
+        Without a state a text begins.
+        """
+        if state is None:
+            state = self.initial_state(ops.shape(token_ids)[0])
         window, time = self.config.window, ops.shape(token_ids)[1]
         tokens = ops.concatenate([state["recent_tokens"], token_ids], axis=1)  # (B, W - 1 + T)
         vectors = self.token_embedding(tokens)
@@ -78,10 +79,11 @@ class Word2Vec(keras.Model):
             total = total + vectors[:, shift : shift + time]
         count = ops.clip(position + 1 + ops.arange(time, dtype="int32"), 1, window)
         average = total / ops.cast(count, total.dtype)[None, :, None]  # (B, T, D)
-        kernel = ops.cast(self.output_embedding, average.dtype)
-        logits = ops.matmul(average, ops.transpose(kernel))
-        logits = logits + ops.cast(self.output_bias, average.dtype)
-        return ops.cast(logits, "float32"), {"recent_tokens": tokens[:, time:]}
+        return average, {"recent_tokens": tokens[:, time:]}
+
+    def output_table(self):
+        """The output vectors (V, D), and the bias (V,)."""
+        return self.output_embedding, self.output_bias
 
     def tables(self) -> dict:
         """What skip-gram and CBOW learn: `input` (V, D), the word vectors, and `output` (V, D)."""

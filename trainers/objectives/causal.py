@@ -1,7 +1,4 @@
-"""The causal objective: predict the next token.
-
-Shapes: B batch, T time, V vocabulary.
-"""
+"""The causal objective: predict the next token."""
 
 import dataclasses
 
@@ -16,13 +13,15 @@ class CausalConfig:
         carry_state: a recurrent model reads the text in order and keeps its state from one batch to the next
             (truncated back-propagation through time, Williams and Peng 1990); other models ignore it.
         label_smoothing: share of the target's mass spread over the vocabulary (Szegedy et al. 2016, section 7).
+        z_loss: weight of log^2 of the softmax's denominator (Chowdhery et al. 2022, "PaLM", have 1e-4).
     """
 
     carry_state: bool = True
     label_smoothing: float = 0.0
+    z_loss: float = 0.0
 
     def __post_init__(self):
-        check_ranges(self, label_smoothing=(0, 1))
+        check_ranges(self, label_smoothing=(0, 1), z_loss=(0, None))
 
 
 class CausalObjective:
@@ -31,6 +30,11 @@ class CausalObjective:
 
     def __init__(self, config: CausalConfig):
         self.config = config
+
+    @property
+    def loss_is_nats(self) -> bool:
+        """Whether the loss is -log p and nothing else, so that it has bits per byte."""
+        return not (self.config.label_smoothing or self.config.z_loss)
 
     def _carries(self, model) -> bool:
         return self.config.carry_state and model.carries_state
@@ -47,21 +51,20 @@ class CausalObjective:
     def loss(self, model, batch, carry):
         from keras import ops
 
-        from tflm.metrics.rolling import negative_log_likelihood
+        from tflm.metrics.cross_entropy import loss
 
-        if carry:
-            keep = ops.logical_not(batch[RESET])[:, None]
-            carry = {name: state * ops.cast(keep, state.dtype) for name, state in carry.items()}
-            logits, carry = model.step(batch[TOKEN_IDS], carry, 0, training=True)
-        else:
-            logits = model(batch[TOKEN_IDS], training=True)
-        losses = negative_log_likelihood(logits, batch[LABELS])
-        if self.config.label_smoothing:
-            # -mean log p: the cross-entropy to the uniform distribution.
-            uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
-            share = self.config.label_smoothing
-            losses = (1 - share) * losses + share * uniform
-        return ops.sum(losses * batch[WEIGHTS]), carry
+        keep = ops.logical_not(batch[RESET])[:, None] if carry else None
+        state = {name: value * ops.cast(keep, value.dtype) for name, value in carry.items()}
+        hidden, state = model.hidden(batch[TOKEN_IDS], state or None, training=True)
+        total = loss(
+            model,
+            hidden,
+            batch[LABELS],
+            batch[WEIGHTS],
+            label_smoothing=self.config.label_smoothing,
+            z_loss=self.config.z_loss,
+        )
+        return total, state if carry else {}
 
     def evaluator(self, model, train, tokenizer):
         from tflm.metrics.compression import LanguageModelScore

@@ -32,7 +32,7 @@ from tflm.data.bag_batches import (
 from tflm.data.features import LABELS
 from tflm.errors import UserError
 from tflm.metrics.classification import accuracy, confusion_counts
-from tflm.metrics.rolling import negative_log_likelihood
+from tflm.metrics.cross_entropy import cross_entropy
 from tflm.text.ngrams import text_bags
 
 
@@ -115,7 +115,7 @@ class ClassifyBagObjective:
             gradients = ops.matmul(errors, output) * chunk.scales[:, None]  # (B, D)
             output = output + ops.matmul(ops.transpose(errors), hidden)
             table = add_rows(table, chunk.row_ids, chunk.to_rows(gradients))
-            losses = chunk.is_text * negative_log_likelihood(logits, chunk.labels)
+            losses = chunk.is_text * cross_entropy(logits, chunk.labels)
             return table, output, total + ops.sum(losses)
 
         state = (tables["input"], tables["output"], ops.zeros((), "float32"))
