@@ -51,7 +51,7 @@ def scores(model, hidden, labels):
     count = _num_chunks(labels.shape, table.shape[0])
     if count == 1:
         return cross_entropy(model.logits(hidden), labels)
-    output = (_tensor(table), bias if bias is None else _tensor(bias))
+    output = (ops.copy(table), bias if bias is None else ops.copy(bias))
     hidden_chunks, label_chunks = _split(hidden, count), _split(labels, count)
 
     def body(i, nats):
@@ -118,7 +118,8 @@ def loss(model, hidden, labels, weights, label_smoothing: float = 0.0, z_loss: f
 
         return total, gradient
 
-    return total(_split(hidden, count), *(_tensor(x) for x in (table, bias) if x is not None))
+    # Copies: what has a gradient of its own takes tensors and no variables.
+    return total(_split(hidden, count), *(ops.copy(x) for x in (table, bias) if x is not None))
 
 
 def _losses(logits, normalizer, labels, label_smoothing, z_loss):
@@ -142,11 +143,6 @@ def _slopes(logits, normalizer, labels, label_smoothing, z_loss):
     is_label = ops.arange(size, dtype="int32")[None, :] == labels[:, None]
     slopes = slopes - ops.where(is_label, 1 - label_smoothing, 0.0)
     return slopes - label_smoothing / size if label_smoothing else slopes
-
-
-def _tensor(variable):
-    """The value; TensorFlow's `convert_to_tensor` leaves a variable what it is."""
-    return ops.reshape(variable, variable.shape)
 
 
 def _num_chunks(shape, vocabulary_size: int) -> int:
