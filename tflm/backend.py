@@ -110,4 +110,9 @@ def scan(step, state, inputs, reverse: bool = False):
     _, state, outputs = tf.while_loop(
         lambda count, *_: count < length, body, (0, state, outputs), maximum_iterations=length
     )
-    return state, tuple(array.stack() for array in outputs)
+    # A stack does not know its length, which is often known.
+    known = inputs[0].shape[:1]
+    return state, tuple(
+        tf.ensure_shape(array.stack(), known + y.shape)
+        for array, y in zip(outputs, sample, strict=True)
+    )

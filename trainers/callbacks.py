@@ -16,7 +16,7 @@ from tflm.generation.decoding import Decoder
 from tflm.generation.sampling import SamplingConfig
 from tflm.generation.text import complete
 from tflm.run import Checkpoint, RunFolder, assign_arrays, named_arrays
-from trainers.optimizers import averaged_weights
+from trainers.averaging import averaged_weights, begin_when_stalled
 from trainers.terminal import Bar, say
 
 RAW = "raw/"  # prefix of the weights in training, where the ones to use are their moving average
@@ -30,6 +30,7 @@ class Progress:
         seconds: spent in training steps, validation not counted.
         best_score: of all validations so far, None before the first; less is better.
         without_better: validations since the best one.
+        scores: of all validations.
         finished: whether all steps are done or early stopping ended the training.
     """
 
@@ -38,6 +39,7 @@ class Progress:
     seconds: float = 0.0
     best_score: float | None = None
     without_better: int = 0
+    scores: list[float] = dataclasses.field(default_factory=list)
     finished: bool = False
 
     def has_stalled(self, early_stopping: int) -> bool:
@@ -239,6 +241,9 @@ class Validation(keras.callbacks.Callback):
         is_best = progress.best_score is None or score < progress.best_score
         progress.best_score = score if is_best else progress.best_score
         progress.without_better = 0 if is_best else progress.without_better + 1
+        progress.scores = [*progress.scores, score]
+        if begin_when_stalled(self.model.optimizer, progress.scores, self.train.average_after):
+            say("Validation has stopped getting better: the weights are averaged from here on.")
         stop = progress.has_stalled(self.train.early_stopping)
         progress.finished = stop or progress.step >= self.train.steps
         self.journal.write(

@@ -29,6 +29,9 @@ class TrainConfig:
         weight_decay: decoupled, on matrices only.
         clip_norm: largest global norm of the gradient; 0 for no clipping.
         ema: decay of a moving average of the weights, which is then what is evaluated and kept; 0 for none.
+        average_after: take the mean of the weights of all steps instead, from where a validation is worse than the best
+            of those more than that many validations before it (NT-ASGD, Merity et al. 2017, whose n this is; with
+            optimizer=sgd); 0 for never.
         precision: auto is on a GPU bfloat16 where the card has it, else float16; on a CPU float32, or bfloat16 where
             that is measured to be much faster.
         jit_compile: whether XLA compiles the step: "on", "off", or "auto" for what is measured to be faster.
@@ -57,6 +60,7 @@ class TrainConfig:
     beta_2: float = 0.95
     clip_norm: float = 1.0
     ema: float = 0.0
+    average_after: int = 0
     precision: str = "auto"
     jit_compile: str = "auto"
     eval_every: int = 250
@@ -78,7 +82,7 @@ class TrainConfig:
             "weight_decay",
             "clip_norm",
         )
-        not_negative += ("eval_tokens", "early_stopping", "sample_tokens")
+        not_negative += ("eval_tokens", "early_stopping", "sample_tokens", "average_after")
         configs.check_ranges(
             self,
             "train.",
@@ -91,6 +95,11 @@ class TrainConfig:
             raise UserError(
                 "`train.accumulation` must divide `train.batch_size`. "
                 f"Received: accumulation={self.accumulation}, batch_size={self.batch_size}."
+            )
+        if self.ema and self.average_after:
+            raise UserError(
+                "`train.ema` and `train.average_after` are two averages of the same weights; set one of them to 0. "
+                f"Received: ema={self.ema}, average_after={self.average_after}."
             )
         if not self.learning_rate > 0:
             raise UserError(

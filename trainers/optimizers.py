@@ -3,6 +3,7 @@
 import keras
 
 from tflm.errors import unknown_name
+from trainers.averaging import MeanSinceStart
 from trainers.schedules import SCHEDULES, WarmupSchedule
 
 OPTIMIZERS = {
@@ -33,12 +34,14 @@ def build(config, variables, precision: str):
     common = {
         "learning_rate": learning_rate(config),
         "global_clipnorm": config.clip_norm or None,
-        "use_ema": config.ema > 0,
+        "use_ema": config.ema > 0 or config.average_after > 0,
         "name": config.optimizer,
     }
     if config.ema:
         common["ema_momentum"] = config.ema
     optimizer = OPTIMIZERS[config.optimizer](config, **common)
+    if config.average_after:
+        optimizer.mean_since_start = MeanSinceStart(optimizer)
     optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
@@ -60,12 +63,3 @@ def learning_rate(config) -> WarmupSchedule:
         config.steps,
         config.final_learning_rate,
     )
-
-
-def averaged_weights(optimizer) -> dict:
-    """The moving average of every trainable variable by the variable's path; empty without one."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    if not inner.use_ema:
-        return {}
-    averages = inner._model_variables_moving_average
-    return {v.path: a for v, a in zip(inner._trainable_variables, averages, strict=True)}

@@ -1,5 +1,6 @@
 """A training that stopped and went on ends exactly where an undisturbed one ends."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tests.tiny_experiments import tiny_experiment
 from tflm.run import RunFolder
 from trainers import fit
+from trainers.objectives.causal import CausalConfig
 from trainers.verify_resume import compare
 
 # Everything that has a state: dropout, micro-batches, a moving average, momentum.
@@ -57,3 +59,43 @@ def test_half_and_half_is_the_whole(name, corpus, tmp_path):
     moved = [k for k in arrays.model if (arrays.model[k] != changed.model[k]).any()]
     assert set(moved) == set(arrays.model), "everything trains, and random states move on"
     assert np.isfinite([v for k, v in arrays.state["metrics"].items()]).all()
+
+
+def test_a_regularized_lstm_goes_on_with_its_masks_and_its_mean(corpus, tmp_path):
+    """AWD-LSTM with all of it on: every mask, AR and TAR, and a mean of the weights that has begun."""
+    rates = ("input_dropout", "hidden_dropout", "output_dropout", "word_dropout", "weight_dropout")
+    experiment = dataclasses.replace(
+        tiny_experiment(
+            "lstm",
+            corpus,
+            {"variational_dropout": True} | dict.fromkeys(rates, 0.2),
+            optimizer="sgd",
+            learning_rate=60.0,
+            clip_norm=0.25,
+            weight_decay=1e-6,
+            average_after=1,
+            accumulation=2,
+            precision="mixed_bfloat16",
+            steps=8,
+            eval_every=1,
+            keep_checkpoints=9,
+            warmup_steps=0,
+        ),
+        objective=CausalConfig(
+            activation_regularization=2.0, temporal_activation_regularization=1.0
+        ),
+    )
+    fit.train(experiment, tmp_path / "straight")
+    fit.train(experiment, tmp_path / "broken")
+    broken = RunFolder(tmp_path / "broken")
+    for step in (7, 8):
+        (broken.checkpoints / f"step_{step:08d}" / "model.safetensors").write_bytes(b"")
+    began = int(broken.load_step(6).training["sgd/first_averaged_step"])
+    assert 0 < began < 6, "averaging had begun where the training stopped"
+    assert fit.train(experiment, tmp_path / "broken").progress.step == 8
+    assert_same(tmp_path / "straight", tmp_path / "broken")
+    last, before = broken.load_latest(), broken.load_step(6)
+    for path, value in last.model.items():
+        assert (value != before.model[path]).any(), path
+        if "seed_generator" not in path:
+            assert (value != last.training["raw/" + path]).any(), "the mean is what is kept"

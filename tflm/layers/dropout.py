@@ -1,6 +1,10 @@
-"""Dropout whose random state has a place of its own in the model."""
+"""Dropout whose random state has a place of its own in the model.
+
+Shapes: B batch, T time, D hidden, V vocabulary.
+"""
 
 import keras
+from keras import ops
 
 
 class Dropout(keras.layers.Layer):
@@ -12,11 +16,15 @@ class Dropout(keras.layers.Layer):
 
     Args:
         rate: share of the values that are set to 0 in training; the others are scaled by 1 / (1 - rate).
+        shared_axes: axes along which all values share one draw. (1,) of (B, T, D) keeps a mask constant over time:
+            variational dropout (Gal and Ghahramani 2016, "A Theoretically Grounded Application of Dropout in
+            Recurrent Neural Networks").
     """
 
-    def __init__(self, rate: float, name: str):
+    def __init__(self, rate: float, name: str, shared_axes: tuple[int, ...] = ()):
         super().__init__(name=name)
         self.rate = rate
+        self.shared_axes = shared_axes
 
     def build(self, shape):
         if self.rate:
@@ -26,4 +34,28 @@ class Dropout(keras.layers.Layer):
     def call(self, x, training=None):
         if not training or not self.rate:
             return x
-        return keras.random.dropout(x, self.rate, seed=self.seed_generator)
+        noise_shape = None
+        if self.shared_axes:
+            sizes = enumerate(ops.shape(x))
+            noise_shape = tuple(1 if axis in self.shared_axes else size for axis, size in sizes)
+        return keras.random.dropout(x, self.rate, noise_shape=noise_shape, seed=self.seed_generator)
+
+
+class WordDropout(Dropout):
+    """Drops words, each with all its occurrences (Gal and Ghahramani 2016, section 4.2).
+
+    Args:
+        rate: share of the vocabulary that is dropped.
+        vocabulary_size: V.
+    """
+
+    def __init__(self, rate: float, vocabulary_size: int, name: str):
+        super().__init__(rate, name)
+        self.vocabulary_size = vocabulary_size
+
+    def call(self, x, token_ids, training=None):
+        """(B, T, D), the embeddings of token_ids (B, T) -> (B, T, D)."""
+        if not training or not self.rate:
+            return x
+        kept = super().call(ops.ones((self.vocabulary_size, 1)), training)  # 0 or 1 / (1 - rate)
+        return x * ops.cast(ops.take(kept, token_ids, axis=0), x.dtype)

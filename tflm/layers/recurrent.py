@@ -6,13 +6,19 @@ with the reset gate behind the product (what cuDNN and Keras' `reset_after=True`
 The products with the inputs do not depend on the state, so one matrix product serves all T steps; only the product
 with the state stays in the loop. Weights have Keras' names, shapes and gate order.
 
+Weight drop: Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", section 3: DropConnect (Wan et al.
+2013) on the product with the state, one mask for all T steps.
+
 Shapes: B batch, T time, D input, U units.
 """
+
+import contextlib
 
 import keras
 from keras import ops
 
 from tflm.errors import unknown_name
+from tflm.layers.dropout import Dropout
 from tflm.layers.lstm_over_time import lstm_over_time, lstm_step
 
 
@@ -53,6 +59,7 @@ class GRUCell(keras.layers.Layer):
 
     gates = 3
     state_names = ("hidden",)
+    replaced_kernel = None
 
     def __init__(self, units, name):
         super().__init__(name=name)
@@ -69,10 +76,20 @@ class GRUCell(keras.layers.Layer):
         )
         self.built = True
 
+    @contextlib.contextmanager
+    def with_kernel(self, kernel):
+        """Inside, the cell computes with `kernel`: Keras' loop hands a cell nothing but inputs and states."""
+        self.replaced_kernel = kernel
+        try:
+            yield
+        finally:
+            self.replaced_kernel = None
+
     def call(self, projected, states):
         """As LSTMCell.call, with (B, 3 U) and [hidden]."""
         (hidden,) = states
-        inner = ops.matmul(hidden, self.recurrent_kernel) + self.recurrent_bias
+        kernel = self.recurrent_kernel if self.replaced_kernel is None else self.replaced_kernel
+        inner = ops.matmul(hidden, kernel) + self.recurrent_bias
         update_x, reset_x, candidate_x = ops.split(projected, 3, axis=-1)
         update_h, reset_h, candidate_h = ops.split(inner, 3, axis=-1)
         update = ops.sigmoid(update_x + update_h)
@@ -90,9 +107,10 @@ class Recurrent(keras.layers.Layer):
     Args:
         cell: one of CELLS.
         units: U.
+        weight_dropout: share of the recurrent kernel that is set to 0 in training.
     """
 
-    def __init__(self, cell, units, name):
+    def __init__(self, cell, units, name, weight_dropout=0.0):
         super().__init__(name=name)
         if cell not in CELLS:
             raise unknown_name("cell", cell, CELLS)
@@ -101,8 +119,10 @@ class Recurrent(keras.layers.Layer):
         self.loop = keras.layers.RNN(
             self.cell, return_sequences=True, return_state=True, name="loop"
         )
+        self.weight_dropout = Dropout(weight_dropout, name="weight_dropout")
 
     def build(self, shape):
+        self.weight_dropout.build(None)
         self.input_projection.build(shape)
         self.loop.build((*shape[:-1], self.cell.gates * self.cell.units))
         self.built = True
@@ -120,7 +140,15 @@ class Recurrent(keras.layers.Layer):
             return self._differentiable(x, states)
         projected = self.input_projection(x)
         states = [ops.cast(state, projected.dtype) for state in states]
-        if x.shape[1] == 1:  # a loop of one step is slower, and an exported one hard to optimise
+        if not training or not self.weight_dropout.rate:
+            return self._over_time(projected, states)
+        with self.cell.with_kernel(self._dropped_kernel(projected.dtype)):
+            return self._over_time(projected, states)
+
+    def _over_time(self, projected, states):
+        if (
+            projected.shape[1] == 1
+        ):  # a loop of one step is slower, an exported one hard to optimise
             output, states = self.cell(projected[:, 0], states)
             return output[:, None], states
         output, *states = self.loop(projected, initial_state=states)
@@ -128,8 +156,13 @@ class Recurrent(keras.layers.Layer):
 
     def _differentiable(self, x, states):
         projected = self.input_projection(ops.transpose(x, (1, 0, 2)))  # (T, B, 4 U)
-        # A copy: what has a gradient of its own takes tensors and no variables.
-        kernel = ops.cast(ops.copy(self.cell.recurrent_kernel), projected.dtype)
+        kernel = self._dropped_kernel(projected.dtype)
         states = [ops.cast(state, projected.dtype) for state in states]
         outputs, *states = lstm_over_time(projected, kernel, *states)
         return ops.transpose(outputs, (1, 0, 2)), states
+
+    def _dropped_kernel(self, dtype):
+        """The recurrent kernel of a step of training, with one mask for the whole sequence."""
+        # A copy: what has a gradient of its own takes tensors and no variables.
+        kernel = ops.cast(ops.copy(self.cell.recurrent_kernel), dtype)
+        return self.weight_dropout(kernel, training=True)

@@ -14,6 +14,10 @@ where it learns from more than the text, also
     open_store(data, tokenizer, progress)    -> its own kind of store
     fill_in(model_config, store)             -> None; completes both configs by what the store knows: the labels
 
+where not every setting goes with every family, also
+
+    check_family(family)                     -> None; raises UserError
+
 and either a loss, which is differentiated and left to the optimizer:
 
     initial_carry(model, batch_size)         -> a dict of what one step hands to the next (empty for most)
@@ -65,7 +69,7 @@ def build(config):
 
 
 # What an objective that updates rows does without: field of TrainConfig -> the value that says so.
-WITHOUT = {"accumulation": 1, "clip_norm": 0, "ema": 0, "weight_decay": 0}
+WITHOUT = {"accumulation": 1, "clip_norm": 0, "ema": 0, "average_after": 0, "weight_decay": 0}
 
 
 def check_fits(config, family: str, train) -> None:
@@ -81,6 +85,8 @@ def check_fits(config, family: str, train) -> None:
     if family not in objective.families:
         known = ", ".join(objective.families)
         raise UserError(f"The objective {kind} trains {known}. Received a model of {family}.")
+    if hasattr(objective, "check_family"):
+        objective.check_family(family)
     if not hasattr(objective, "update"):
         return
     wanted = WITHOUT | {"optimizer": objective.optimizer}

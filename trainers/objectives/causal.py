@@ -4,6 +4,7 @@ import dataclasses
 
 from tflm.config import check_ranges
 from tflm.data.features import LABELS, RESET, TOKEN_IDS, WEIGHTS
+from tflm.errors import UserError
 
 
 @dataclasses.dataclass
@@ -13,15 +14,30 @@ class CausalConfig:
         carry_state: a recurrent model reads the text in order and keeps its state from one batch to the next
             (truncated back-propagation through time, Williams and Peng 1990); other models ignore it.
         label_smoothing: share of the target's mass spread over the vocabulary (Szegedy et al. 2016, section 7).
+        activation_regularization: weight of the mean square of what a recurrent model's last layer says (AR; Merity et
+            al. 2017, "Revisiting Activation Regularization for Language RNNs", have 2).
+        temporal_activation_regularization: weight of the mean square of its change in a step (TAR; 1 or 2 there).
         z_loss: weight of log^2 of the softmax's denominator (Chowdhery et al. 2022, "PaLM", have 1e-4).
     """
 
     carry_state: bool = True
     label_smoothing: float = 0.0
     z_loss: float = 0.0
+    activation_regularization: float = 0.0
+    temporal_activation_regularization: float = 0.0
 
     def __post_init__(self):
-        check_ranges(self, label_smoothing=(0, 1), z_loss=(0, None))
+        check_ranges(
+            self,
+            label_smoothing=(0, 1),
+            z_loss=(0, None),
+            activation_regularization=(0, None),
+            temporal_activation_regularization=(0, None),
+        )
+
+    @property
+    def regularizes_activations(self) -> bool:
+        return bool(self.activation_regularization or self.temporal_activation_regularization)
 
 
 class CausalObjective:
@@ -34,7 +50,17 @@ class CausalObjective:
     @property
     def loss_is_nats(self) -> bool:
         """Whether the loss is -log p and nothing else, so that it has bits per byte."""
-        return not (self.config.label_smoothing or self.config.z_loss)
+        config = self.config
+        return not (config.label_smoothing or config.z_loss or config.regularizes_activations)
+
+    def check_family(self, family: str) -> None:
+        """Raises UserError for a family that cannot be trained with these settings."""
+        if self.config.regularizes_activations and family != "rnn":
+            raise UserError(
+                "The objective causal regularizes activations of models of rnn only. Received: a model of "
+                f"{family}; set objective.activation_regularization and "
+                "objective.temporal_activation_regularization to 0."
+            )
 
     def _carries(self, model) -> bool:
         return self.config.carry_state and model.carries_state
@@ -52,11 +78,24 @@ class CausalObjective:
         from keras import ops
 
         from tflm.metrics.cross_entropy import loss
+        from trainers.objectives.activation_regularization import activation_penalty
 
         keep = ops.logical_not(batch[RESET])[:, None] if carry else None
         state = {name: value * ops.cast(keep, value.dtype) for name, value in carry.items()}
-        hidden, state = model.hidden(batch[TOKEN_IDS], state or None, training=True)
-        total = loss(
+        penalty = 0.0
+        if self.config.regularizes_activations:
+            raw, output, state = model.activations(batch[TOKEN_IDS], state or None, training=True)
+            hidden = model.narrowed(output)
+            penalty = activation_penalty(
+                raw,
+                output,
+                batch[WEIGHTS],
+                self.config.activation_regularization,
+                self.config.temporal_activation_regularization,
+            )
+        else:
+            hidden, state = model.hidden(batch[TOKEN_IDS], state or None, training=True)
+        total = penalty + loss(
             model,
             hidden,
             batch[LABELS],
