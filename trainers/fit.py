@@ -7,24 +7,20 @@ in slices that end where validation is due.
 
 import contextlib
 import dataclasses
-import functools
 import math
 import shutil
-from pathlib import Path
 
 import filelock
 import keras
 import numpy as np
 
 from tflm import models, program
-from tflm.data import workers
 from tflm.data.store import build_store
-from tflm.data.training_texts import training_texts
 from tflm.errors import UserError
 from tflm.models.flops import training_flops_per_token
-from tflm.run import RunFolder, flush
+from tflm.run import RunFolder
 from tflm.text import tokenizer as tokenizers
-from trainers import callbacks, compilation, objectives, optimizers, precision
+from trainers import callbacks, compilation, objectives, optimizers, precision, tokenizer_of
 from trainers import experiment as experiments
 from trainers.experiment import Experiment
 from trainers.initialize_from import initialize_from
@@ -309,21 +305,8 @@ def _tokenizer(experiment: Experiment, folder: RunFolder, objective):
         return tokenizers.load(folder.tokenizer_folder)
     # A start that failed before it became a run may have left one of other text or other settings.
     shutil.rmtree(folder.tokenizer_folder, ignore_errors=True)
-    config = experiment.tokenizer
-    say(f"Training the tokenizer: {config.kind}, up to {config.vocabulary_size:,} tokens.")
-    reading = Progress("bytes")
-    read = getattr(objective, "training_texts", training_texts)
-    texts = read(experiment.data, config.sample_bytes, experiment.train.seed, progress=reading)
-    map_batches = functools.partial(workers.map_batches, num_workers=experiment.data.workers)
-    tokenizer = tokenizers.train(config, texts, map_batches, say=warn)
-    reading.close()
-    # Written beside its place first: half a tokenizer must not be taken for a whole one.
-    partial = Path(folder.path / ".tokenizer.partial")
-    partial.mkdir(exist_ok=True)
-    tokenizer.save(partial)
-    for file in partial.iterdir():
-        flush(file)
-    partial.rename(folder.tokenizer_folder)
+    tokenizer = tokenizer_of.tokenizer_of(experiment, objective)
+    tokenizer_of.keep(tokenizer, folder.tokenizer_folder)
     return tokenizer
 
 

@@ -50,6 +50,8 @@ class TokenizerConfig:
         normalization: names of `normalize.STEPS`, in order.
         sample_bytes: UTF-8 bytes of text that the tokenizer is trained on, 0 for all there is (which
             "sentencepiece" would hold in memory); the caller of `train` keeps to it.
+        load_from: the folder of a tokenizer, or of a run, that is taken instead of a new one; whoever calls `train`
+            sees to it. The other fields then count for nothing.
     """
 
     kind: str = "sentencepiece"
@@ -59,6 +61,7 @@ class TokenizerConfig:
     min_count: int = 1
     normalization: tuple[str, ...] = ()
     sample_bytes: int = 20_000_000
+    load_from: str | None = None
 
 
 class Tokenizer(abc.ABC):

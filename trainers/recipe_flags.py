@@ -1,0 +1,53 @@
+"""The flags that name a recipe and its text: the same for every program that begins with an experiment."""
+
+import dataclasses
+import os
+
+from absl import flags
+from ml_collections import config_flags
+
+from tflm.errors import UserError
+
+flags.disclaim_key_flags()  # --help shows them as those of the program
+
+
+def define() -> None:
+    """Defines --config with all its fields, --corpus, --encoding and --on_bad_file."""
+    config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "Recipe: a file or an installed one's name. --config.train.steps=100 sets a field.",
+    )
+    flags.DEFINE_string(
+        "corpus", None, "A file, a folder or a named corpus; short for --config.data.corpus."
+    )
+    flags.DEFINE_string("encoding", None, "Of the text; short for --config.data.encoding.")
+    flags.DEFINE_enum(
+        "on_bad_file", None, ["error", "skip"], "Short for --config.data.on_bad_file."
+    )
+
+
+def experiment():
+    """The recipe with these flags applied.
+
+    Raises:
+        UserError: without --config.
+    """
+    chosen = flags.FLAGS.config
+    if chosen is None:
+        raise UserError("--config is missing. Give a recipe, for example --config=gpt_small.")
+    given = {name: flags.FLAGS[name].value for name in ("corpus", "encoding", "on_bad_file")}
+    given = {name: value for name, value in given.items() if value is not None}
+    chosen.data = dataclasses.replace(chosen.data, **given)
+    # The run is evaluated and exported from anywhere, so a path must lead there from anywhere.
+    for holder, name in (
+        (chosen.data, "corpus"),
+        (chosen.data, "validation_corpus"),
+        (chosen.data, "test_corpus"),
+        (chosen.tokenizer, "load_from"),
+        (chosen.train, "init_from"),
+    ):
+        path = getattr(holder, name)
+        if path and os.path.exists(path):
+            setattr(holder, name, os.path.abspath(path))
+    return chosen

@@ -1,0 +1,63 @@
+"""The tokenizer of an experiment: trained on its text, or taken from a folder; and kept whole."""
+
+import functools
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from tflm.data import workers
+from tflm.data.training_texts import training_texts
+from tflm.run import RunFolder, flush
+from tflm.text import tokenizer as tokenizers
+from trainers.terminal import Progress, say, warn
+
+
+def tokenizer_of(experiment, objective):
+    """A tokenizer by `experiment.tokenizer`.
+
+    Args:
+        objective: its `training_texts`, where it has them, says what the text is.
+
+    Raises:
+        UserError: for a folder without a tokenizer, a text that cannot be read, settings that cannot be.
+    """
+    config = experiment.tokenizer
+    if config.load_from is not None:
+        say(f"Taking the tokenizer in {config.load_from}.")
+        return tokenizers.load(folder_at(config.load_from))
+    say(f"Training the tokenizer: {config.kind}, up to {config.vocabulary_size:,} tokens.")
+    reading = Progress("bytes")
+    read = getattr(objective, "training_texts", training_texts)
+    texts = read(experiment.data, config.sample_bytes, experiment.train.seed, progress=reading)
+    map_batches = functools.partial(workers.map_batches, num_workers=experiment.data.workers)
+    tokenizer = tokenizers.train(config, texts, map_batches, say=warn)
+    reading.close()
+    return tokenizer
+
+
+def folder_at(path) -> Path:
+    """The folder of the tokenizer: that of a run, where `path` is a run folder, else `path` itself."""
+    of_run = RunFolder(path).tokenizer_folder
+    return of_run if of_run.is_dir() else Path(path)
+
+
+def keep(tokenizer, folder: Path) -> None:
+    """Saves a tokenizer where none is yet; of several that do so at once, one wins.
+
+    It is written beside its place first: half a tokenizer must not be taken for a whole one.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{socket.gethostname()}.{os.getpid()}.partial")
+    partial.mkdir(exist_ok=True)
+    try:
+        tokenizer.save(partial)
+        for file in partial.iterdir():
+            flush(file)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not (folder / tokenizers.FILE_NAME).is_file():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
