@@ -39,7 +39,7 @@ def main(argv):
     if len(argv) > 1:
         raise UserError(f"Unexpected argument {argv[1]!r}. Everything is a flag, see --help.")
     _check_flags()
-    experiment = recipe_flags.experiment()
+    experiment = recipe_flags.experiment_from_flags()
     share = _share(_SHARD.value) if _SHARD.value is not None else None
     if _RUNNER.value is not None:
         _need_beam()

@@ -10,11 +10,9 @@ from absl import flags
 
 from tflm import program
 from tflm.errors import UserError
-from trainers import recipes
-from trainers.train import experiment_from_flags
+from trainers import recipe_flags, recipes
 
-for _name in ("config", "corpus", "encoding", "on_bad_file", "precision"):
-    flags.declare_key_flag(_name)
+recipe_flags.define()
 _FOLDS = flags.DEFINE_integer("folds", 5, "K: as many trainings.", lower_bound=2)
 _FOLDER = flags.DEFINE_string("folder", None, "Where the runs fold_1 to fold_K are made.")
 
@@ -22,7 +20,7 @@ _FOLDER = flags.DEFINE_string("folder", None, "Where the runs fold_1 to fold_K a
 def main(argv):
     if len(argv) > 1:
         raise UserError(f"Unexpected argument {argv[1]!r}. Everything is a flag, see --help.")
-    experiment = experiment_from_flags()
+    experiment = recipe_flags.experiment_from_flags()
     if not _FOLDER.value:
         raise UserError("--folder is missing. Give one for the runs, for example runs/folds.")
     from trainers.search.folds import cross_validate

@@ -1,4 +1,4 @@
-"""The flags that name a recipe and its text: the same for every program that begins with an experiment."""
+"""The flags that name a recipe, and short ones for its fields: the same for every program that begins with one."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ flags.disclaim_key_flags()  # --help shows them as those of the program
 
 
 def define() -> None:
-    """Defines --config with all its fields, --corpus, --encoding and --on_bad_file."""
+    """Defines them; called by the program's own file."""
     config_flags.DEFINE_config_file(
         "config",
         None,
@@ -25,10 +25,15 @@ def define() -> None:
     flags.DEFINE_enum(
         "on_bad_file", None, ["error", "skip"], "Short for --config.data.on_bad_file."
     )
+    flags.DEFINE_string(
+        "precision",
+        None,
+        "auto, float32, mixed_bfloat16 or mixed_float16; --config.train.precision.",
+    )
 
 
-def experiment():
-    """The recipe with these flags applied.
+def experiment_from_flags():
+    """The recipe with every flag applied.
 
     Raises:
         UserError: without --config.
@@ -50,4 +55,6 @@ def experiment():
         path = getattr(holder, name)
         if path and os.path.exists(path):
             setattr(holder, name, os.path.abspath(path))
+    if flags.FLAGS.precision is not None:
+        chosen.train.precision = flags.FLAGS.precision
     return chosen

@@ -9,20 +9,16 @@ from absl import flags
 from tflm import program
 from tflm.errors import UserError
 from trainers import recipe_flags, recipes
+from trainers.recipe_flags import experiment_from_flags
 
 recipe_flags.define()
-_PRECISION = flags.DEFINE_string(
-    "precision", None, "auto, float32, mixed_bfloat16 or mixed_float16; --config.train.precision."
-)
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run; made where it is missing.")
 
 
 def main(argv):
     if len(argv) > 1:
         raise UserError(f"Unexpected argument {argv[1]!r}. Everything is a flag, see --help.")
-    experiment = recipe_flags.experiment()
-    if _PRECISION.value is not None:
-        experiment.train.precision = _PRECISION.value
+    experiment = experiment_from_flags()
     if not _RUN_DIR.value:
         raise UserError("--run_dir is missing. Give a folder for the run, for example runs/gpt.")
     from trainers import fit

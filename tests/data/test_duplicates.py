@@ -1,6 +1,7 @@
 """The set of hashes against Python's own."""
 
 import hashlib
+import tracemalloc
 
 import numpy as np
 
@@ -11,15 +12,17 @@ def test_agrees_with_a_plain_set():
     random = np.random.default_rng(0)
     seen, plain = SeenHashes(), set()
     for size in random.integers(0, 300, 200):
-        batch = random.integers(0, 20_000, size).astype(np.uint64)
+        batch = random.integers(0, 20_000, size).astype(np.uint64) << np.uint64(size % 50)
         expected = []
         for value in batch.tolist():
             expected.append(value not in plain)
             plain.add(value)
         assert seen.add(batch).tolist() == expected
         assert len(seen) == len(plain)
-    asked = np.arange(20_000, dtype=np.uint64)
-    assert seen.contains(asked).tolist() == [value in plain for value in range(20_000)]
+    asked = np.concatenate(
+        [np.arange(20_000, dtype=np.uint64) << np.uint64(k) for k in (0, 30, 49)]
+    )
+    assert seen.contains(asked).tolist() == [value in plain for value in asked.tolist()]
 
 
 def test_extreme_values_and_the_empty_set():
@@ -31,12 +34,15 @@ def test_extreme_values_and_the_empty_set():
     assert not seen.contains(np.array([1, 2**63], dtype=np.uint64)).any()
 
 
-def test_eight_bytes_a_hash():
+def test_eight_bytes_a_hash_and_little_more_at_the_peak():
+    tracemalloc.start()
     seen = SeenHashes()
-    for start in range(0, 200_000, 1000):
-        seen.add(mixed(start, 1000))
-    assert sum(run.nbytes for run in seen._runs) == 8 * 200_000
-    assert len(seen._runs) < 20  # Geometric sizes: logarithmically many.
+    for start in range(0, 1_000_000, 10_000):
+        seen.add(mixed(start, 10_000))
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 8.0 * 1e6 < held < 8.2 * 1e6
+    assert peak < 10.5 * 1e6  # a batch of 10,000 itself takes some
 
 
 def mixed(start, count):
