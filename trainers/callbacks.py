@@ -16,7 +16,9 @@ from tflm.generation.decoding import Decoder
 from tflm.generation.sampling import SamplingConfig
 from tflm.generation.text import complete
 from tflm.run import Checkpoint, RunFolder, assign_arrays, named_arrays
+from trainers import machine
 from trainers.averaging import averaged_weights, begin_when_stalled
+from trainers.out_of_memory import recut
 from trainers.terminal import Bar, say
 
 RAW = "raw/"  # prefix of the weights in training, where the ones to use are their moving average
@@ -101,6 +103,7 @@ class TrainingState:
         for path in [path for path in training if path.startswith(RAW)]:
             model[path.removeprefix(RAW)] = training.pop(path)
         assign_arrays(self.training.model.variables, model, source)
+        training = recut(training, self.training.accumulation)
         assign_arrays(self._training_variables(), training, source)
         for name, value in checkpoint.state["progress"].items():
             setattr(self.progress, name, value)
@@ -115,10 +118,21 @@ class StepLog(keras.callbacks.Callback):
         tokens_per_step: of one update.
         bits_per_nat: what turns the loss into bits per byte, as the function of that name computes it;
             None for an objective that has no such scale.
+        mfu_per_token: seconds that a token would take at the machine's matmul rate; None where that says nothing.
     """
 
-    def __init__(self, train, progress, journal, schedule, tokens_per_step, bits_per_nat):
+    def __init__(
+        self,
+        train,
+        progress,
+        journal,
+        schedule,
+        tokens_per_step,
+        bits_per_nat,
+        mfu_per_token=None,
+    ):
         super().__init__()
+        self.mfu_per_token = mfu_per_token
         self.schedule = schedule
         self.train, self.progress, self.journal = train, progress, journal
         self.tokens_per_step, self.bits_per_nat = tokens_per_step, bits_per_nat
@@ -184,6 +198,10 @@ class StepLog(keras.callbacks.Callback):
             note += f", {values['bits_per_byte']:.3f} bits/byte"
         memory = self._process.memory_info().rss / 2**20
         scalars |= {"perf/tokens_per_second": speed, "perf/memory_mib": memory}
+        device = machine.device_memory()
+        if device is not None:
+            scalars["perf/device_memory_mib"] = device[1] / 2**20
+        note += f", {speed:,.0f} tokens/s"
         values |= {
             "learning_rate": rate,
             "tokens": self.progress.tokens,
@@ -191,9 +209,13 @@ class StepLog(keras.callbacks.Callback):
             "tokens_per_second": round(speed, 1),
             "memory_mib": round(memory, 1),
         }
+        if self.mfu_per_token is not None:
+            mfu = scalars["perf/mfu"] = speed * self.mfu_per_token
+            values["mfu"] = round(mfu, 4)
+            note += f", MFU {mfu:.0%}"
         self.journal.write("train", step, values)
         self.journal.scalars("train", step, scalars)
-        self.bar.update(step, f"{note}, {speed:,.0f} tokens/s")
+        self.bar.update(step, note)
         self._slice.append(loss)
         self._window = []
         self._timed_steps, self._timed_seconds = 0, 0.0

@@ -20,21 +20,34 @@ from tflm.errors import UserError
 from tflm.models.flops import training_flops_per_token
 from tflm.run import RunFolder
 from tflm.text import tokenizer as tokenizers
-from trainers import callbacks, compilation, objectives, optimizers, precision, tokenizer_of
+from trainers import (
+    callbacks,
+    compilation,
+    going_on,
+    mfu,
+    objectives,
+    optimizers,
+    out_of_memory,
+    precision,
+    tokenizer_of,
+)
 from trainers import experiment as experiments
 from trainers.experiment import Experiment
 from trainers.initialize_from import initialize_from
 from trainers.journal import Journal, write_projector
+from trainers.profiler import Profiler
 from trainers.terminal import Progress, say, warn
 from trainers.train_step import TRAINING_MODELS, updates_rows
+from trainers.update_ratio import UpdateRatio
 
 PROJECTOR_TOKENS = 5_000  # more than that is slow to look at
 
-# What may differ when a run goes on: what is shown and how long; of these only `steps` changes what a step computes,
-# through the learning rate, and that is said.
+# What may differ when a run goes on: what is shown, how long, and in how many parts a batch is computed; of these only
+# `steps` changes what a step computes, through the learning rate, and that is said.
 MAY_CHANGE = (
     "steps",
     "epochs",
+    "accumulation",
     "log_every",
     "keep_checkpoints",
     "early_stopping",
@@ -66,8 +79,15 @@ class Result:
     signal: int | None
 
 
-def train(experiment: Experiment, run_dir) -> Result:
+def train(experiment: Experiment, run_dir, profile_steps=(), fit=None):
     """Trains, or goes on where the run folder stands.
+
+    Args:
+        profile_steps: the first and the last step to record, or ().
+        fit: what is done with all that is prepared, in place of the training: see `_fit`.
+
+    Returns:
+        Result, or what `fit` gives.
 
     Raises:
         UserError: for whatever the user can mend.
@@ -75,8 +95,11 @@ def train(experiment: Experiment, run_dir) -> Result:
     experiments.check(experiment)
     folder = RunFolder(run_dir)
     folder.create()
+    fit = fit or functools.partial(_fit, profile_steps=profile_steps)
     with _only_one(folder):
-        return _train(experiment, folder)
+        return out_of_memory.until_it_fits(
+            lambda: _train(experiment, folder, fit), experiment, folder
+        )
 
 
 @contextlib.contextmanager
@@ -98,7 +121,7 @@ def _only_one(folder: RunFolder):
         lock.release()
 
 
-def _train(experiment: Experiment, folder: RunFolder) -> Result:
+def _train(experiment: Experiment, folder: RunFolder, fit):
     config = experiment.train
     if folder.exists():
         _refuse_another(experiment, folder)
@@ -119,7 +142,8 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
         say(line)
     if hasattr(objective, "fill_in"):
         objective.fill_in(experiment.model, store)
-    training, source = _fastest_training(experiment, objective, store, tokenizer)
+    with out_of_memory.caught():
+        training, source = _fastest_training(experiment, objective, store, tokenizer)
     model = training.model
     progress = callbacks.Progress()
     state = callbacks.TrainingState(training, progress, store.fingerprint)
@@ -150,7 +174,8 @@ def _train(experiment: Experiment, folder: RunFolder) -> Result:
     if progress.finished:
         say(f"The training is finished, at step {progress.step:,}. Nothing to do.")
         return Result(progress, checkpoint.state["metrics"], None)
-    return _fit(experiment, folder, state, store, tokenizer, objective, source)
+    with out_of_memory.caught(progress):
+        return fit(experiment, folder, state, store, tokenizer, objective, source)
 
 
 def _fastest_training(experiment, objective, store, tokenizer):
@@ -193,7 +218,9 @@ def _fastest_training(experiment, objective, store, tokenizer):
     return training, source
 
 
-def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Result:
+def _fit(
+    experiment, folder, state, store, tokenizer, objective, source, profile_steps=()
+) -> Result:
     config, training, progress = experiment.train, state.training, state.progress
     model = training.model
     held_out = store.split("validation")
@@ -210,6 +237,7 @@ def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Resu
         schedule=optimizers.learning_rate(config),
         tokens_per_step=source.tokens_per_step,
         bits_per_nat=bits_per_nat,
+        mfu_per_token=mfu.per_token(experiment, objective, source.tokens_per_step),
     )
     validation = callbacks.Validation(
         config,
@@ -220,6 +248,7 @@ def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Resu
         samples=callbacks.sampler(model, tokenizer, config) if is_language_model else list,
         score_name=objective.score_name,
     )
+    profiler = Profiler(folder, progress, *profile_steps)
     if not folder.exists():  # only now: a start that fails before leaves no run behind
         folder.write_experiment(experiments.to_dict(experiment))
     else:
@@ -227,10 +256,11 @@ def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Resu
     with callbacks.GracefulStop() as stop:
         try:
             # Keras' own tags come last, so that they hold what the others put into the logs.
-            hooks = [log, validation, stop, *_keras_tensorboard(folder)]
+            hooks = [log, UpdateRatio(config, progress, journal), profiler, validation, stop]
+            hooks += _keras_tensorboard(folder)
             for first, last, steps in slices(progress.step, config.steps, config.eval_every):
                 training.fit(
-                    _dataset(source, progress.step, config.steps),
+                    dataset(source, progress.step, config.steps),
                     initial_epoch=first,
                     epochs=last,
                     steps_per_epoch=steps,
@@ -241,6 +271,7 @@ def _fit(experiment, folder, state, store, tokenizer, objective, source) -> Resu
                 if training.stop_training:
                     break
         finally:
+            profiler.close()
             log.bar.close()
             journal.close()
     if stop.received is not None and progress.step % config.eval_every:
@@ -273,7 +304,7 @@ def slices(start: int, end: int, every: int):
             start = stop
 
 
-def _dataset(source, start: int, end: int):
+def dataset(source, start: int, end: int):
     """Batches `start` to `end` - 1: nothing is skipped over, batch k is computed from k."""
 
     def batches():
@@ -314,6 +345,7 @@ def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
     """Raises UserError where the folder holds a run of other settings."""
     # Through the dataclasses: a field that did not exist when the run began has its default.
     before = experiments.from_dict(folder.read_experiment())
+    out_of_memory.keep_what_fits(experiment.train, before.train)
     for room, name in LEFT_OPEN:
         config = getattr(experiment, room)
         if getattr(config, name, True) in OPEN:

@@ -24,7 +24,7 @@ FAMILIES = {
 def losses(run_dir) -> dict:
     lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     entries = [json.loads(line) for line in lines]
-    timed = ("seconds", "tokens_per_second", "memory_mib")
+    timed = ("seconds", "tokens_per_second", "memory_mib", "mfu")
     return {(e["kind"], e["step"]): {k: v for k, v in e.items() if k not in timed} for e in entries}
 
 
