@@ -29,7 +29,17 @@ from trainers import (
     optimizers,
     out_of_memory,
     precision,
+from trainers import (
+    callbacks,
+    compilation,
+    going_on,
+    mfu,
+    objectives,
+    optimizers,
+    out_of_memory,
+    precision,
     tokenizer_of,
+)
 )
 from trainers import experiment as experiments
 from trainers.experiment import Experiment
@@ -41,29 +51,6 @@ from trainers.train_step import TRAINING_MODELS, updates_rows
 from trainers.update_ratio import UpdateRatio
 
 PROJECTOR_TOKENS = 5_000  # more than that is slow to look at
-
-# What may differ when a run goes on: what is shown, how long, and in how many parts a batch is computed; of these only
-# `steps` changes what a step computes, through the learning rate, and that is said.
-MAY_CHANGE = (
-    "steps",
-    "epochs",
-    "accumulation",
-    "log_every",
-    "keep_checkpoints",
-    "early_stopping",
-    "sample_prompts",
-    "sample_tokens",
-)
-
-# What an experiment need not say, because the text or a measurement decides it, and what says so.
-LEFT_OPEN = (
-    ("model", "vocabulary_size"),
-    ("model", "num_labels"),
-    ("objective", "labels"),
-    ("train", "precision"),
-    ("train", "jit_compile"),
-)
-OPEN = (0, (), "auto")
 
 
 @dataclasses.dataclass
@@ -124,7 +111,7 @@ def _only_one(folder: RunFolder):
 def _train(experiment: Experiment, folder: RunFolder, fit):
     config = experiment.train
     if folder.exists():
-        _refuse_another(experiment, folder)
+        going_on.refuse_another(experiment, folder)
     objective = objectives.build(experiment.objective)
     tokenizer = _tokenizer(experiment, folder, objective)
     if not experiment.model.vocabulary_size:
@@ -252,7 +239,7 @@ def _fit(
     if not folder.exists():  # only now: a start that fails before leaves no run behind
         folder.write_experiment(experiments.to_dict(experiment))
     else:
-        _note_changes(experiment, folder)
+        going_on.note_changes(experiment, folder)
     with callbacks.GracefulStop() as stop:
         try:
             # Keras' own tags come last, so that they hold what the others put into the logs.
@@ -339,38 +326,6 @@ def _tokenizer(experiment: Experiment, folder: RunFolder, objective):
     tokenizer = tokenizer_of.tokenizer_of(experiment, objective)
     tokenizer_of.keep(tokenizer, folder.tokenizer_folder)
     return tokenizer
-
-
-def _refuse_another(experiment: Experiment, folder: RunFolder) -> None:
-    """Raises UserError where the folder holds a run of other settings."""
-    # Through the dataclasses: a field that did not exist when the run began has its default.
-    before = experiments.from_dict(folder.read_experiment())
-    out_of_memory.keep_what_fits(experiment.train, before.train)
-    for room, name in LEFT_OPEN:
-        config = getattr(experiment, room)
-        if getattr(config, name, True) in OPEN:
-            setattr(config, name, getattr(getattr(before, room), name, getattr(config, name)))
-    stored, wanted = experiments.to_dict(before), experiments.to_dict(experiment)
-    free = {("train", name) for name in MAY_CHANGE} | {("data", "workers")}
-    for room, new in wanted.items():
-        old = stored.get(room, {})
-        for name in sorted(set(old) | set(new)):
-            if old.get(name) != new.get(name) and (room, name) not in free:
-                raise UserError(
-                    f"{folder.path} holds a run with {room}.{name}={old.get(name)!r}, but this command asks for "
-                    f"{new.get(name)!r}. Give the same setting, or another --run_dir."
-                )
-
-
-def _note_changes(experiment: Experiment, folder: RunFolder) -> None:
-    """Stores the settings that a run goes on with, and warns where they make it end otherwise."""
-    config, before = experiment.train, folder.read_experiment()["train"]["steps"]
-    if before != config.steps and config.schedule in ("cosine", "linear"):
-        warn(
-            f"train.steps was {before:,} and is {config.steps:,}: from here on the learning rate follows the "
-            f"{config.schedule} schedule of the new number."
-        )
-    folder.write_experiment(experiments.to_dict(experiment))
 
 
 def describe(card: dict) -> list[str]:

@@ -77,7 +77,7 @@ def small(corpus, monkeypatch):
         return type("Finished", (), {"stdout": "", "stderr": "error: no way\n"})
 
     monkeypatch.setattr(dry_run.subprocess, "run", run)
-    return tiny_experiment("word2vec", corpus, steps=5000, ema=0.9), asked
+    return tiny_experiment("word2vec", corpus, steps=5000, ema=0.9, precision="float32"), asked
 
 
 def test_what_is_measured_is_the_training(small, capsys):
