@@ -20,7 +20,8 @@ class TrainConfig:
         steps: updates of the weights.
         epochs: passes over the training text; what is given here decides `steps`. 0: `steps` decides.
         batch_size: sequences in one update, over all micro-batches.
-        accumulation: micro-batches in one update; must divide batch_size.
+        accumulation: micro-batches in one update; must divide batch_size. Raised by itself where one does not fit into
+            the memory.
         sequence_length: tokens the model reads in one sequence.
         init_from: word vectors that the embedding starts from: a run folder, or a file of a format of tflm.vectors.
         optimizer: one of trainers.optimizers.OPTIMIZERS.
