@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from tests import zoo
-from tests.tiny_training import tiny_training
 from tflm.models.fasttext import FastTextConfig
 from tflm.models.flops import training_flops_per_token
 from tflm.models.gpt import GPTConfig
@@ -17,19 +16,23 @@ BATCH = 4
 PRODUCTS = {"MatMul": "transpose_a", "BatchMatMulV2": "adj_x", "BatchMatMulV3": "adj_x"}
 
 
-def products_in_a_step(name: str, time: int, **model) -> int:
-    """2 m k n of all matrix products in the graph of the gradient, from the shapes that stand there."""
-    training, source = tiny_training(name, model=model, sequence_length=time, batch_size=BATCH)
-    batch = {key: tf.constant(value) for key, value in source.batch(0).items()}
-    carry = {key: tf.constant(v.numpy()) for key, v in training.carries[0].items()}
+def products_in_a_step(name: str, time: int) -> int:
+    """2 m k n of all matrix products in the graph of a gradient, from the shapes that stand there."""
+    model = zoo.build(name)
+    token_ids = tf.zeros((BATCH, time), tf.int32)
+    carried = model.initial_state(BATCH) if model.carries_state else {}
 
     @tf.function(autograph=False)
     def gradient():
-        variables = [variable.value for variable in training.model.trainable_variables]
+        variables = [variable.value for variable in model.trainable_variables]
         with tf.GradientTape() as tape:
-            tape.watch(carry)  # as the state of every step but the first is differentiated
-            loss, _ = training.objective.loss(training.model, batch, carry)
-        return tape.gradient(loss, [variables, carry])
+            if not carried:
+                logits = model(token_ids)
+            else:
+                tape.watch(carried)  # as the state of every step but the first is differentiated
+                logits, _ = model.step(token_ids, carried, 0)
+            loss = tf.reduce_sum(tf.nn.log_softmax(logits)[..., 0])
+        return tape.gradient(loss, [variables, carried])
 
     total = 0
     for operation in gradient.get_concrete_function().graph.get_operations():
