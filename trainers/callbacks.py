@@ -209,7 +209,7 @@ class StepLog(keras.callbacks.Callback):
             "tokens_per_second": round(speed, 1),
             "memory_mib": round(memory, 1),
         }
-        if self.mfu_per_token is not None:
+        if self.mfu_per_token is not None and self._timed_steps:
             mfu = scalars["perf/mfu"] = speed * self.mfu_per_token
             values["mfu"] = round(mfu, 4)
             note += f", MFU {mfu:.0%}"
