@@ -59,6 +59,7 @@ def changes(config, precision: str, parts: int, batches) -> dict[str, np.ndarray
     from tflm import models
     from tflm.run import named_arrays
     from trainers import objectives, optimizers
+    from trainers.averaging import averaged_weights
     from trainers.experiment import TrainConfig
     from trainers.objectives.causal import CausalConfig
     from trainers.train_step import TRAINING_MODELS
@@ -82,7 +83,7 @@ def changes(config, precision: str, parts: int, batches) -> dict[str, np.ndarray
     for batch in batches:
         training.train_step({name: ops.convert_to_tensor(value) for name, value in batch.items()})
     after = named_arrays(model.trainable_variables)
-    averages = optimizers.averaged_weights(optimizer)
+    averages = averaged_weights(optimizer)
     result = {path: after[path] - before[path] for path in before}
     return result | {
         f"average of {path}": ops.convert_to_numpy(average.value) - before[path]

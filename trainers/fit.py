@@ -29,17 +29,7 @@ from trainers import (
     optimizers,
     out_of_memory,
     precision,
-from trainers import (
-    callbacks,
-    compilation,
-    going_on,
-    mfu,
-    objectives,
-    optimizers,
-    out_of_memory,
-    precision,
     tokenizer_of,
-)
 )
 from trainers import experiment as experiments
 from trainers.experiment import Experiment

@@ -44,15 +44,15 @@ def _gpt(config, sequence_length: int) -> int:
 
 
 def _rnn(config, sequence_length: int) -> int:
-    gates, units = CELLS[config.cell].gates, config.hidden_dim
-    embedding = config.embedding_dim or units
-    inputs = embedding + (config.num_layers - 1) * units
-    weights = (inputs + config.num_layers * units) * gates * units
+    gates, widths = CELLS[config.cell].gates, config.widths
+    embedding = config.embedding_dim or config.hidden_dim
+    inputs = [embedding, *widths[:-1]]
+    weights = sum(gates * u * (n + u) for n, u in zip(inputs, widths, strict=True))
     if config.tie_embeddings:
         weights += embedding * config.vocabulary_size
-        weights += units * embedding if embedding != units else 0  # the narrowing
+        weights += widths[-1] * embedding if embedding != widths[-1] else 0  # the narrowing
     else:
-        weights += units * config.vocabulary_size
+        weights += widths[-1] * config.vocabulary_size
     return 2 * weights
 
 
