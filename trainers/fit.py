@@ -7,6 +7,7 @@ in slices that end where validation is due.
 
 import contextlib
 import dataclasses
+import functools
 import math
 import shutil
 
