@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 
 from tests import zoo
+from tflm import models
 from tflm.models.fasttext import FastTextConfig
 from tflm.models.flops import training_flops_per_token
 from tflm.models.gpt import GPTConfig
+from tflm.models.rnn import RNNConfig
 
 BATCH = 4
 # Operation -> the attribute that says whether the first factor is transposed. (tf.profiler's own count takes MatMul's
@@ -16,9 +18,9 @@ BATCH = 4
 PRODUCTS = {"MatMul": "transpose_a", "BatchMatMulV2": "adj_x", "BatchMatMulV3": "adj_x"}
 
 
-def products_in_a_step(name: str, time: int) -> int:
+def products_in_a_step(config, time: int) -> int:
     """2 m k n of all matrix products in the graph of a gradient, from the shapes that stand there."""
-    model = zoo.build(name)
+    model = models.build(config)
     token_ids = tf.zeros((BATCH, time), tf.int32)
     carried = model.initial_state(BATCH) if model.carries_state else {}
 
@@ -43,14 +45,32 @@ def products_in_a_step(name: str, time: int) -> int:
     return total
 
 
+CONFIGS = zoo.ZOO | {
+    "awd_lstm": RNNConfig(
+        vocabulary_size=zoo.VOCABULARY_SIZE,
+        num_layers=3,
+        hidden_dim=24,
+        last_hidden_dim=10,
+        embedding_dim=10,
+    )
+}
+
+
 @pytest.mark.parametrize(
     ("name", "time"),
     # A recurrent model's graph has its loop's body once, so it reads one token, which is done without a loop.
-    [("gpt_rotary", 8), ("gpt_learned", 12), ("lstm", 1), ("gru", 1), ("word2vec", 8)],
+    [
+        ("gpt_rotary", 8),
+        ("gpt_learned", 12),
+        ("lstm", 1),
+        ("gru", 1),
+        ("awd_lstm", 1),
+        ("word2vec", 8),
+    ],
 )
 def test_the_count_is_that_of_the_graph(name, time):
-    counted = products_in_a_step(name, time) / (BATCH * time)
-    assert training_flops_per_token(zoo.ZOO[name], time) == counted
+    counted = products_in_a_step(CONFIGS[name], time) / (BATCH * time)
+    assert training_flops_per_token(CONFIGS[name], time) == counted
 
 
 def test_gpt2_small_by_hand():
