@@ -144,6 +144,7 @@ def report(measured: Measured, train) -> list[str]:
     share = "" if measured.mfu is None else f", {measured.mfu:.1%} of this machine's matmul rate"
     validations = math.ceil(train.steps / train.eval_every)
     held = min(train.keep_checkpoints + 1, validations)
+    parts = f" in {train.accumulation} parts" if train.accumulation > 1 else ""
     return [
         f"parameters: {measured.parameters:,}",
         f"memory: weights {_size(measured.weights)}, optimizer slots and carried states {_size(measured.slots)}, "
@@ -152,7 +153,7 @@ def report(measured: Measured, train) -> list[str]:
         f"speed: {speed:,.0f} tokens/s, {measured.step * 1e3:,.1f} ms a step, on average over {STEPS} steps{share}; "
         f"{measured.first_step:.1f} s for the first one, which compiles",
         f"time: {tqdm.format_interval(measured.seconds(train))} for {train.steps:,} steps of "
-        f"{measured.tokens_per_step:,} tokens in {train.accumulation} parts, with {validations:,} validations of "
+        f"{measured.tokens_per_step:,} tokens{parts}, with {validations:,} validations of "
         f"{measured.validation:.1f} s",
         f"disk: {_size(measured.checkpoint)} a checkpoint, of which up to {held} are kept",
     ]

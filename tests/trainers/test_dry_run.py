@@ -61,7 +61,9 @@ def test_a_dry_run_leaves_no_run(corpus, tmp_path):
     assert finished.code == 0, finished
     assert not run_dir.exists()
     assert "parameters: 8,580" in finished.out
-    assert re.search(r"^time: .* for 5,000 steps of 64 tokens in 1 parts", finished.out, re.M)
+    assert re.search(
+        r"^time: .* for 5,000 steps of 64 tokens, with 1,667 validations", finished.out, re.M
+    )
     assert re.search(r"^speed: [\d,]+ tokens/s", finished.out, re.M)
     for artifact in ("saved_model", "model_float32.tflite", "model_dynamic_int8.tflite"):
         assert re.search(rf"^  {artifact} +yes, \d+\.\d\d MB$", finished.out, re.M), finished.out
