@@ -8,6 +8,7 @@ Shapes: B batch, T time, D hidden, V vocabulary, S cache length, K key-value hea
 """
 
 import dataclasses
+import functools
 
 import keras
 from keras import ops
@@ -17,6 +18,7 @@ from tflm.errors import UserError, unknown_name
 from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import ACTIVATIONS
 from tflm.layers.normalization import NORMALIZATIONS, normalization
+from tflm.layers.recompute import recomputed
 from tflm.layers.transformer_block import TransformerBlock
 from tflm.models.language_model import LanguageModel
 
@@ -25,6 +27,13 @@ POSITIONS = ("learned", "rotary")
 
 @dataclasses.dataclass
 class GPTConfig:
+    """
+    Attributes:
+        stochastic_depth: how often the last block is left out of a row's training, the others less (Huang et al. 2016).
+        recompute: keep only what goes into each block, and compute the rest again in the backward pass: less memory for
+            about a third more arithmetic (Chen et al. 2016).
+    """
+
     vocabulary_size: int = 0  # 0: the tokenizer's
     num_layers: int = 4
     num_heads: int = 4
@@ -39,6 +48,8 @@ class GPTConfig:
     use_bias: bool = False
     tie_embeddings: bool = True
     dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    recompute: bool = False
 
     def __post_init__(self):
         check_ranges(
@@ -51,6 +62,7 @@ class GPTConfig:
             intermediate_dim=(1, None),
             max_sequence_length=(1, None),
             dropout=(0, 1),
+            stochastic_depth=(0, 1),
         )
         if self.hidden_dim % self.num_heads:
             raise UserError(
@@ -98,7 +110,7 @@ class GPT(LanguageModel):
             )
         self.dropout = Dropout(config.dropout, name="dropout")
         self.blocks = [
-            TransformerBlock(config, name=f"block_{i}") for i in range(config.num_layers)
+            TransformerBlock(config, i + 1, name=f"block_{i}") for i in range(config.num_layers)
         ]
         self.final_norm = normalization(config.normalization, "final_norm")
         if not config.tie_embeddings:
@@ -143,6 +155,9 @@ class GPT(LanguageModel):
         x = self.dropout(x, training=training)
         new_state = {}
         for i, block in enumerate(self.blocks):
+            if self.config.recompute and training and state is None:
+                x = recomputed(block, functools.partial(_output, block), x)
+                continue
             cache = None if state is None else (state[f"kv_cache_k_{i}"], state[f"kv_cache_v_{i}"])
             x, cache = block(x, position=position, cache=cache, training=training)
             if cache is not None:
@@ -158,3 +173,7 @@ class GPT(LanguageModel):
     def embeddings(self):
         """The input embedding of every token: (V, D)."""
         return self.token_embedding.embeddings
+
+
+def _output(block, x):
+    return block(x, training=True)[0]
