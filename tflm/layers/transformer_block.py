@@ -51,10 +51,14 @@ class TransformerBlock(keras.layers.Layer):
             layer.build(shape)
         self.built = True
 
-    def call(self, x, position=0, cache=None, training=None):
+    def call(self, x, position=0, cache=None, documents=None, training=None):
         """(B, T, D) and the cache -> the same, as CausalSelfAttention."""
         mixed, cache = self.attention(
-            self.attention_norm(x), position=position, cache=cache, training=training
+            self.attention_norm(x),
+            position=position,
+            cache=cache,
+            documents=documents,
+            training=training,
         )
         x = x + self._branch(mixed, training)
         x = x + self._branch(self.feed_forward(self.feed_forward_norm(x)), training)
