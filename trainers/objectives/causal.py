@@ -18,7 +18,7 @@ class CausalConfig:
             al. 2017, "Revisiting Activation Regularization for Language RNNs", have 2).
         temporal_activation_regularization: weight of the mean square of its change in a step (TAR; 1 or 2 there).
         pack_documents: documents that share a row do not see each other, and each begins at position 0, as in use (for
-            GPT; Touvron et al. 2024, "The Llama 3 Herd of Models", section 3.2). The windows are the plain ones.
+            GPT; Dubey et al. 2024, "The Llama 3 Herd of Models", section 3.2). The windows are the plain ones.
         z_loss: weight of log^2 of the softmax's denominator (Chowdhery et al. 2022, "PaLM", have 1e-4).
     """
 
