@@ -7,7 +7,6 @@ member of the zoo and a run folder, on FOLDER/text.txt); "differentiate" (member
 Logits and gradients come back in FOLDER/logits.npz.
 """
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -30,7 +29,7 @@ def logits_of(model) -> np.ndarray:
 
 
 def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
-    """Of the causal loss of `token_ids`, ten positions at a time, with recomputation: by the variable's path."""
+    """Of the causal loss of `token_ids`, ten positions at a time: by the variable's path."""
     import jax
     import keras
 
@@ -39,8 +38,6 @@ def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
 
     cross_entropy.CHUNK_LOGITS = 10 * zoo.VOCABULARY_SIZE
     model, ids = zoo.build(name, seed=3), token_ids()
-    if hasattr(model.config, "recompute"):
-        model.config = dataclasses.replace(model.config, recompute=True)
     weights = np.full(ids.shape, 1 / ids.size, "float32")
 
     @jax.jit

@@ -35,7 +35,8 @@ class MeanSinceStart:
 
     def begin(self) -> None:
         """From the next step on, the weights are averaged."""
-        self._first_step.assign(ops.convert_to_tensor(self._optimizer.iterations))
+        # By way of a number: under JAX two variables of one buffer cannot both be given to a step.
+        self._first_step.assign(int(ops.convert_to_numpy(self._optimizer.iterations.value)))
 
     def _update(self, variables) -> None:
         first = ops.convert_to_tensor(self._first_step)

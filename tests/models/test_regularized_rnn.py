@@ -163,6 +163,12 @@ def test_rates_of_zero_are_the_plain_model_bit_for_bit(cell):
         assert numbers(regularized(IDS, training=training)).tobytes() == expected.tobytes()
 
 
+def test_every_layer_is_built_whether_it_is_called_or_not():
+    """Under JAX, Keras' `fit` wants to build what is not, and cannot."""
+    for fields in (RATES, {"num_layers": 1, **RATES}, {"dropout": 0.1}, {}):
+        assert [layer.name for layer in built(**fields)._flatten_layers() if not layer.built] == []
+
+
 @pytest.mark.parametrize("variational", [True, False])
 def test_one_rate_for_all_is_three_rates(variational):
     """With a rate of its own a place has a generator of its own; the masks have the same shares of zeros."""

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.programs import run_program
+from tests.programs import run_program, run_python
 from tflm.run import Checkpoint, RunFolder
 from trainers.verify_resume import compare
 
@@ -56,3 +56,60 @@ def test_a_killed_training_ends_where_the_straight_one_does(name, corpus, tmp_pa
     assert finished.code == 0, finished
     assert "killed with SIGKILL in step" in finished.out
     assert "passed: weights, optimizer, random states and 60 losses are equal" in finished.out
+
+
+AWD_LSTM = """
+import dataclasses
+
+from tests.tiny_experiments import tiny_experiment
+from trainers.objectives.causal import CausalConfig
+
+RATES = ("input_dropout", "hidden_dropout", "output_dropout", "word_dropout", "weight_dropout")
+
+
+def get_config():
+    experiment = dataclasses.replace(
+        tiny_experiment(
+            "lstm",
+            {corpus!r},
+            {{"variational_dropout": True}} | dict.fromkeys(RATES, 0.2),
+            optimizer="sgd",
+            learning_rate=20.0,
+            clip_norm=0.25,
+            weight_decay=1e-6,
+            average_after=1,
+            accumulation=2,
+            warmup_steps=0,
+            jit_compile="on",
+        ),
+        objective=CausalConfig(activation_regularization=2.0, temporal_activation_regularization=1.0),
+    )
+    experiment.data.validation_corpus = {other!r}
+    return experiment
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_killed_awd_lstm_ends_where_the_straight_one_does(backend, precision, corpus, tmp_path):
+    """With every mask, AR, TAR and averaged SGD on, micro-batches, XLA, on both backends."""
+    if backend == "jax":
+        pytest.importorskip("jax")
+    recipe = tmp_path / "mine.py"
+    other = tmp_path / "other.txt"  # the better a model knows the corpus, the worse it is on this
+    other.write_text("~^ |{}\n" * 40)
+    recipe.write_text(AWD_LSTM.format(corpus=str(corpus), other=str(other)))
+    finished = run_python(
+        "-m",
+        "trainers.verify_resume",
+        f"--config={recipe}",
+        f"--work_dir={tmp_path}",
+        "--steps=40",
+        f"--config.train.precision={precision}",
+        env={"KERAS_BACKEND": backend},
+    )
+    assert finished.returncode == 0, finished
+    assert "passed: weights, optimizer, random states and 40 losses are equal" in finished.stdout
+    last = RunFolder(tmp_path / "straight").load_latest()
+    assert 0 < int(last.training["sgd/first_averaged_step"]) < 40

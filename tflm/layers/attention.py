@@ -14,21 +14,6 @@ from tflm.layers.rotary import rotate
 HIDDEN = -1e9  # added to the score of a slot that may not be seen; finite in bfloat16 too
 
 
-def within_documents(segment_ids):
-    """Where a row holds several documents: what each token may see, and where it stands in its own document.
-
-    Args:
-        segment_ids: (B, T) int32; equal numbers stand side by side.
-
-    Returns:
-        positions (B, T) int32, from 0 in every document, and visible (B, T, T) bool.
-    """
-    places = ops.arange(ops.shape(segment_ids)[1], dtype="int32")
-    same = segment_ids[:, :, None] == segment_ids[:, None, :]
-    visible = ops.logical_and(same, places[None, :] <= places[:, None])
-    return ops.sum(ops.cast(visible, "int32"), axis=-1) - 1, visible
-
-
 class CausalSelfAttention(keras.layers.Layer):
     """Attention of every position to itself and the positions before it.
 
@@ -62,13 +47,12 @@ class CausalSelfAttention(keras.layers.Layer):
         self.output_projection.build((*shape[:-1], self.num_heads * self.head_dim))
         self.built = True
 
-    def call(self, x, position=0, cache=None, documents=None, training=None):
+    def call(self, x, position=0, cache=None, training=None):
         """
         Args:
             x: (B, T, D).
             position: () int32, the position of x[:, 0].
             cache: None, or keys and values of the positions before, each (B, S, K, Dh).
-            documents: of `within_documents`, where rows hold several documents; without a cache.
 
         Returns:
             (B, T, D) and the cache with this call's keys and values written at `position` (or None).
@@ -81,7 +65,7 @@ class CausalSelfAttention(keras.layers.Layer):
         query = mixed[:, :, :heads] * self.head_dim**-0.5
         key = mixed[:, :, heads : heads + groups]
         value = mixed[:, :, heads + groups :]
-        positions, visible = documents or (position + ops.arange(time, dtype="int32"), None)
+        positions = position + ops.arange(time, dtype="int32")
         if self.rotary_base is not None:
             query = rotate(query, positions, self.rotary_base)
             key = rotate(key, positions, self.rotary_base)
@@ -89,13 +73,10 @@ class CausalSelfAttention(keras.layers.Layer):
             key = ops.slice_update(cache[0], (0, position, 0, 0), ops.cast(key, cache[0].dtype))
             value = ops.slice_update(cache[1], (0, position, 0, 0), ops.cast(value, cache[1].dtype))
             cache = (key, value)
-        if visible is None:
             slots = ops.arange(ops.shape(key)[1], dtype="int32")
-            if cache is None:
-                slots = positions
-            visible = slots[None, :] <= positions[:, None]  # (T, S)
         else:
-            visible = visible[:, None, None]  # (B, 1, 1, T, T)
+            slots = positions
+        visible = slots[None, :] <= positions[:, None]  # (T, S)
 
         # Query heads that share a key head stand together in rows, so that no key is ever copied.
         query = ops.reshape(query, (batch, time, groups, heads // groups, self.head_dim))
@@ -103,7 +84,7 @@ class CausalSelfAttention(keras.layers.Layer):
         query = ops.reshape(query, (batch, groups, (heads // groups) * time, self.head_dim))
         key = ops.transpose(ops.cast(key, query.dtype), (0, 2, 3, 1))  # (B, K, Dh, S)
         scores = ops.matmul(query, key)  # (B, K, G * T, S)
-        scores = ops.reshape(scores, (batch, groups, heads // groups, time, -1))
+        scores = ops.reshape(scores, (batch, groups, heads // groups, time, ops.shape(slots)[0]))
         bias = ops.where(visible, 0.0, HIDDEN)
         weights = ops.softmax(ops.cast(scores, "float32") + bias, axis=-1)
         weights = self.dropout(ops.cast(weights, query.dtype), training=training)

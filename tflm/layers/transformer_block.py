@@ -13,11 +13,9 @@ class TransformerBlock(keras.layers.Layer):
 
     Args:
         config: a GPTConfig.
-        depth: which block it is, from 1 to num_layers; the deeper, the more often its branches are left out (Huang et
-            al. 2016, section 3, the linear rule).
     """
 
-    def __init__(self, config, depth, name):
+    def __init__(self, config, name):
         super().__init__(name=name)
         self.attention_norm = normalization(config.normalization, "attention_norm")
         self.attention = CausalSelfAttention(
@@ -38,8 +36,6 @@ class TransformerBlock(keras.layers.Layer):
             name="feed_forward",
         )
         self.dropout = Dropout(config.dropout, name="dropout")
-        share = config.stochastic_depth * depth / config.num_layers
-        self.stochastic_depth = Dropout(share, name="stochastic_depth", shared_axes=(1, 2))
 
     def build(self, shape):
         for layer in (
@@ -51,18 +47,11 @@ class TransformerBlock(keras.layers.Layer):
             layer.build(shape)
         self.built = True
 
-    def call(self, x, position=0, cache=None, documents=None, training=None):
+    def call(self, x, position=0, cache=None, training=None):
         """(B, T, D) and the cache -> the same, as CausalSelfAttention."""
         mixed, cache = self.attention(
-            self.attention_norm(x),
-            position=position,
-            cache=cache,
-            documents=documents,
-            training=training,
+            self.attention_norm(x), position=position, cache=cache, training=training
         )
-        x = x + self._branch(mixed, training)
-        x = x + self._branch(self.feed_forward(self.feed_forward_norm(x)), training)
+        x = x + self.dropout(mixed, training=training)
+        x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)), training=training)
         return x, cache
-
-    def _branch(self, x, training):
-        return self.stochastic_depth(self.dropout(x, training=training), training=training)

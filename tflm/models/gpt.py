@@ -8,18 +8,15 @@ Shapes: B batch, T time, D hidden, V vocabulary, S cache length, K key-value hea
 """
 
 import dataclasses
-import functools
 
 import keras
 from keras import ops
 
 from tflm.config import check_ranges
 from tflm.errors import UserError, unknown_name
-from tflm.layers.attention import within_documents
 from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import ACTIVATIONS
 from tflm.layers.normalization import NORMALIZATIONS, normalization
-from tflm.layers.recompute import recomputed
 from tflm.layers.transformer_block import TransformerBlock
 from tflm.models.language_model import LanguageModel
 
@@ -28,13 +25,6 @@ POSITIONS = ("learned", "rotary")
 
 @dataclasses.dataclass
 class GPTConfig:
-    """
-    Attributes:
-        stochastic_depth: how often the last block is left out of a row's training, the others less (Huang et al. 2016).
-        recompute: keep only what goes into each block, and compute the rest again in the backward pass: less memory for
-            about a third more arithmetic (Chen et al. 2016).
-    """
-
     vocabulary_size: int = 0  # 0: the tokenizer's
     num_layers: int = 4
     num_heads: int = 4
@@ -49,8 +39,6 @@ class GPTConfig:
     use_bias: bool = False
     tie_embeddings: bool = True
     dropout: float = 0.0
-    stochastic_depth: float = 0.0
-    recompute: bool = False
 
     def __post_init__(self):
         check_ranges(
@@ -63,7 +51,6 @@ class GPTConfig:
             intermediate_dim=(1, None),
             max_sequence_length=(1, None),
             dropout=(0, 1),
-            stochastic_depth=(0, 1),
         )
         if self.hidden_dim % self.num_heads:
             raise UserError(
@@ -111,7 +98,7 @@ class GPT(LanguageModel):
             )
         self.dropout = Dropout(config.dropout, name="dropout")
         self.blocks = [
-            TransformerBlock(config, i + 1, name=f"block_{i}") for i in range(config.num_layers)
+            TransformerBlock(config, name=f"block_{i}") for i in range(config.num_layers)
         ]
         self.final_norm = normalization(config.normalization, "final_norm")
         if not config.tie_embeddings:
@@ -138,34 +125,26 @@ class GPT(LanguageModel):
             for part in "kv"
         }
 
-    def hidden(self, token_ids, state=None, position=0, training=None, segment_ids=None):
+    def hidden(self, token_ids, state=None, position=0, training=None):
         """What the output layer reads.
 
         Args:
             token_ids: (B, T) int32; position + T is at most max_sequence_length, and S.
             state: the cache of the tokens before, or None at the beginning of a text.
             position: () int32, the position of token_ids[:, 0].
-            segment_ids: (B, T) int32, where rows hold several documents: none sees another, each begins at position 0.
-                Without a state.
 
         Returns:
             (B, T, D), and the cache with these tokens (empty without a state).
         """
-        documents = None if segment_ids is None else within_documents(segment_ids)
         x = self.token_embedding(token_ids)  # (B, T, D)
         if self.config.positions == "learned":
             positions = position + ops.arange(ops.shape(token_ids)[1], dtype="int32")
-            x = x + self.position_embedding(positions if documents is None else documents[0])
+            x = x + self.position_embedding(positions)
         x = self.dropout(x, training=training)
         new_state = {}
         for i, block in enumerate(self.blocks):
-            if self.config.recompute and training and state is None:
-                x = recomputed(block, functools.partial(_output, block, documents), x)
-                continue
             cache = None if state is None else (state[f"kv_cache_k_{i}"], state[f"kv_cache_v_{i}"])
-            x, cache = block(
-                x, position=position, cache=cache, documents=documents, training=training
-            )
+            x, cache = block(x, position=position, cache=cache, training=training)
             if cache is not None:
                 new_state[f"kv_cache_k_{i}"], new_state[f"kv_cache_v_{i}"] = cache
         return self.final_norm(x), new_state
@@ -179,7 +158,3 @@ class GPT(LanguageModel):
     def embeddings(self):
         """The input embedding of every token: (V, D)."""
         return self.token_embedding.embeddings
-
-
-def _output(block, documents, x):
-    return block(x, documents=documents, training=True)[0]

@@ -118,6 +118,10 @@ class RNN(LanguageModel):
             self.output_projection = keras.layers.Dense(config.vocabulary_size, name="unembedding")
 
     def build(self, shape):
+        # Not all are called, as between the layers where there is one layer; Keras wants all built.
+        for layer in (self.dropout, self.hidden_dropout):
+            if not layer.built:
+                layer.build(None)
         if not self.config.tie_embeddings:
             self.output_projection.build((None, None, self.config.widths[-1]))
 
