@@ -235,11 +235,7 @@ class RunFolder:
 
 def named_arrays(variables) -> dict[str, np.ndarray]:
     """Variables as arrays by their path."""
-    from keras import ops
-
-    arrays = {
-        variable.path: np.array(ops.convert_to_numpy(variable.value)) for variable in variables
-    }
+    arrays = {variable.path: np.array(variable.numpy()) for variable in variables}
     if len(arrays) != len(variables):
         paths = sorted(variable.path for variable in variables)
         twice = sorted({path for path in paths if paths.count(path) > 1})

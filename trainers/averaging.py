@@ -31,7 +31,7 @@ class MeanSinceStart:
 
     @property
     def has_begun(self) -> bool:
-        return int(ops.convert_to_numpy(self._first_step.value)) != NOT_YET
+        return int(self._first_step.numpy()) != NOT_YET
 
     def begin(self) -> None:
         """From the next step on, the weights are averaged."""

@@ -9,7 +9,6 @@ import time
 import keras
 import numpy as np
 import psutil
-from keras import ops
 
 from tflm.errors import UserError
 from tflm.generation.decoding import Decoder
@@ -76,7 +75,7 @@ class TrainingState:
         self._sync()
         averages = averaged_weights(self.training.optimizer)
         trainable = [v for v in self.training.model.trainable_variables if averages]
-        raw = [np.array(ops.convert_to_numpy(v.value)) for v in trainable]
+        raw = [np.array(v.numpy()) for v in trainable]
         for variable in trainable:
             variable.assign(averages[variable.path].value)
         try:
@@ -294,10 +293,15 @@ class Validation(keras.callbacks.Callback):
 
 
 class GracefulStop(keras.callbacks.Callback):
-    """SIGINT and SIGTERM end the training after the step that is running; a second one ends it at once."""
+    """SIGINT and SIGTERM end the training after the step that is running; a second one ends it at once.
 
-    def __init__(self):
+    Args:
+        any_worker: whether a flag is set on any worker; the others end with the one that was told to.
+    """
+
+    def __init__(self, any_worker=bool):
         super().__init__()
+        self._any_worker = any_worker
         self.received = None
         self._before = {}
 
@@ -319,7 +323,8 @@ class GracefulStop(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.received is not None:
+        if self._any_worker(self.received is not None):
+            self.received = self.received or signal.SIGTERM
             self.model.stop_training = True
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from tflm.run import named_arrays
 from trainers import experiment as experiments
-from trainers import fit, mfu
+from trainers import feed, fit, mfu
 from trainers.experiment import Experiment
 from trainers.machine import PeakMemory
 from trainers.terminal import say
@@ -87,7 +87,7 @@ def _measure(experiment, folder, state, store, tokenizer, objective, source) -> 
     clock = _Clock()
     with PeakMemory() as memory:
         training.fit(
-            fit.dataset(source, 0, 1 + STEPS),
+            feed.dataset(source, 0, 1 + STEPS),
             epochs=1,
             steps_per_epoch=1 + STEPS,
             callbacks=[clock],

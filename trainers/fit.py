@@ -13,7 +13,6 @@ import shutil
 
 import filelock
 import keras
-import numpy as np
 
 from tflm import models, program
 from tflm.data.store import build_store
@@ -24,6 +23,7 @@ from tflm.text import tokenizer as tokenizers
 from trainers import (
     callbacks,
     compilation,
+    distribution,
     going_on,
     mfu,
     objectives,
@@ -35,10 +35,10 @@ from trainers import (
 from trainers import experiment as experiments
 from trainers.experiment import Experiment
 from trainers.initialize_from import initialize_from
-from trainers.journal import Journal, write_projector
+from trainers.journal import write_projector
 from trainers.profiler import Profiler
 from trainers.terminal import Progress, say, warn
-from trainers.train_step import TRAINING_MODELS, updates_rows
+from trainers.train_step import updates_rows
 from trainers.update_ratio import UpdateRatio
 
 PROJECTOR_TOKENS = 5_000  # more than that is slow to look at
@@ -57,12 +57,13 @@ class Result:
     signal: int | None
 
 
-def train(experiment: Experiment, run_dir, profile_steps=(), fit=None):
+def train(experiment: Experiment, run_dir, profile_steps=(), fit=None, distribute=None):
     """Trains, or goes on where the run folder stands.
 
     Args:
         profile_steps: the first and the last step to record, or ().
         fit: what is done with all that is prepared, in place of the training: see `_fit`.
+        distribute: over which devices, see `distribution.start`; no part of the run, which may go on with others.
 
     Returns:
         Result, or what `fit` gives.
@@ -71,12 +72,14 @@ def train(experiment: Experiment, run_dir, profile_steps=(), fit=None):
         UserError: for whatever the user can mend.
     """
     experiments.check(experiment)
-    folder = RunFolder(run_dir)
+    group = distribution.start(distribute, experiment)
+    folder = group.folder(run_dir)
     folder.create()
-    fit = fit or functools.partial(_fit, profile_steps=profile_steps)
-    with _only_one(folder):
-        return out_of_memory.until_it_fits(
-            lambda: _train(experiment, folder, fit), experiment, folder
+    fit = fit or functools.partial(_fit, group=group, profile_steps=profile_steps)
+    alone = _only_one(folder) if group.is_chief else contextlib.nullcontext()
+    with group.watch(), alone, group.scope():
+        return group.until_it_fits(
+            lambda: _train(experiment, folder, fit, group), experiment, folder
         )
 
 
@@ -99,12 +102,13 @@ def _only_one(folder: RunFolder):
         lock.release()
 
 
-def _train(experiment: Experiment, folder: RunFolder, fit):
+def _train(experiment: Experiment, folder: RunFolder, fit, group):
     config = experiment.train
     if folder.exists():
         going_on.refuse_another(experiment, folder)
     objective = objectives.build(experiment.objective)
-    tokenizer = _tokenizer(experiment, folder, objective)
+    with group.chief_first():
+        tokenizer = _tokenizer(experiment, folder, objective, group.is_chief)
     if not experiment.model.vocabulary_size:
         experiment.model.vocabulary_size = tokenizer.vocabulary_size
     if experiment.model.vocabulary_size < tokenizer.vocabulary_size:
@@ -114,14 +118,18 @@ def _train(experiment: Experiment, folder: RunFolder, fit):
         )
     tokenize = Progress("bytes")
     open_store = getattr(objective, "open_store", build_store)
-    store = open_store(experiment.data, tokenizer, progress=tokenize)
+    with group.chief_first():  # the others find it in the cache, where they share one
+        store = open_store(experiment.data, tokenizer, progress=tokenize)
     tokenize.close()
     for line in describe(store.card):
         say(line)
     if hasattr(objective, "fill_in"):
         objective.fill_in(experiment.model, store)
+    settings = experiments.to_dict(experiment)
+    del settings["data"]  # paths may differ, the text may not
+    group.check_same(settings=settings, text=store.fingerprint)
     with out_of_memory.caught():
-        training, source = _fastest_training(experiment, objective, store, tokenizer)
+        training, source = _fastest_training(experiment, objective, store, tokenizer, group)
     model = training.model
     progress = callbacks.Progress()
     state = callbacks.TrainingState(training, progress, store.fingerprint)
@@ -145,10 +153,13 @@ def _train(experiment: Experiment, folder: RunFolder, fit):
         # `steps` and `early_stopping` may have changed since.
         stalled = progress.has_stalled(config.early_stopping)
         progress.finished = stalled or progress.step >= config.steps
+    group.check_same(checkpoint=progress.step)
     say(
         f"{models.family_of(experiment.model)}: {model.count_params():,} parameters, {config.precision}, "
         f"{keras.backend.backend()}{' with XLA' if training.jit_compile else ''}, run folder {folder.path}"
     )
+    if group.num_replicas > 1:
+        say(f"distributed: {group.describe()}.")
     if progress.finished:
         say(f"The training is finished, at step {progress.step:,}. Nothing to do.")
         return Result(progress, checkpoint.state["metrics"], None)
@@ -156,7 +167,7 @@ def _train(experiment: Experiment, folder: RunFolder, fit):
         return fit(experiment, folder, state, store, tokenizer, objective, source)
 
 
-def _fastest_training(experiment, objective, store, tokenizer):
+def _fastest_training(experiment, objective, store, tokenizer, group):
     """The training and its batches, in the precision and with or without XLA as the experiment says.
 
     What the experiment leaves open ("auto") is measured and put into it.
@@ -168,13 +179,13 @@ def _fastest_training(experiment, objective, store, tokenizer):
         model = models.build(experiment.model, config.seed, policy, initializers)
         models.read_vocabulary(model, tokenizer)
         source = objective.batches(store.split("train"), model, config)
-        kind = TRAINING_MODELS[keras.backend.backend()]
-        training = kind(model, objective, config.batch_size, config.accumulation)
+        training = group.training_model(model, objective, config)
         # Keras' own slots for tables whose rows the objective updates would be of no use, and as large as the tables.
         variables = [] if updates_rows(objective) else model.trainable_variables
         optimizer = optimizers.build(config, variables, policy)
         # Keras would wrap an optimizer of its own choice around ours under mixed_float16.
-        training.compile(optimizer=optimizer, jit_compile=compiled, auto_scale_loss=False)
+        jit_compile = compiled and group.can_compile
+        training.compile(optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False)
         return training, source
 
     def choices(operations: float):
@@ -186,6 +197,13 @@ def _fastest_training(experiment, objective, store, tokenizer):
     if config.epochs:
         config.steps = math.ceil(config.epochs * source.steps_per_epoch)
         say(f"{config.epochs:g} epochs are {config.steps:,} steps.")
+    if not group.can_compile:
+        if config.jit_compile == "on":
+            warn("XLA compiles no step under tf.distribute: train.jit_compile=on changes nothing.")
+        else:
+            config.jit_compile = "off"
+        config.precision = chosen[0]
+        return training, source
     per_token = training_flops_per_token(experiment.model, config.sequence_length) or 0
     left = choices(per_token * source.tokens_per_step)
     best = compilation.fastest(build, left, config.steps, say)
@@ -197,7 +215,7 @@ def _fastest_training(experiment, objective, store, tokenizer):
 
 
 def _fit(
-    experiment, folder, state, store, tokenizer, objective, source, profile_steps=()
+    experiment, folder, state, store, tokenizer, objective, source, group, profile_steps
 ) -> Result:
     config, training, progress = experiment.train, state.training, state.progress
     model = training.model
@@ -207,7 +225,7 @@ def _fit(
     bits_per_nat = None
     if is_language_model and objective.loss_is_nats:
         bits_per_nat = callbacks.bits_per_nat(store.split("train"))
-    journal = Journal(folder, progress.step)
+    journal = group.journal(folder, progress.step)
     log = callbacks.StepLog(
         config,
         progress,
@@ -217,28 +235,30 @@ def _fit(
         bits_per_nat=bits_per_nat,
         mfu_per_token=mfu.per_token(experiment, objective, source.tokens_per_step),
     )
+    samples = callbacks.sampler(model, tokenizer, config)
     validation = callbacks.Validation(
         config,
         state,
         folder,
         journal,
-        evaluate=lambda: evaluate(held_out, config.eval_tokens),
-        samples=callbacks.sampler(model, tokenizer, config) if is_language_model else list,
+        evaluate=lambda: group.from_chief(lambda: evaluate(held_out, config.eval_tokens)),
+        samples=samples if is_language_model and group.is_chief else list,
         score_name=objective.score_name,
     )
-    profiler = Profiler(folder, progress, *profile_steps)
+    profiler = Profiler(folder, progress, *(profile_steps if group.is_chief else ()))
     if not folder.exists():  # only now: a start that fails before leaves no run behind
         folder.write_experiment(experiments.to_dict(experiment))
     else:
         going_on.note_changes(experiment, folder)
-    with callbacks.GracefulStop() as stop:
+    group.prepare(training)
+    with callbacks.GracefulStop(group.any) as stop:
         try:
             # Keras' own tags come last, so that they hold what the others put into the logs.
             hooks = [log, UpdateRatio(config, progress, journal), profiler, validation, stop]
-            hooks += _keras_tensorboard(folder)
+            hooks += _keras_tensorboard(folder) if group.is_chief else []
             for first, last, steps in slices(progress.step, config.steps, config.eval_every):
                 training.fit(
-                    dataset(source, progress.step, config.steps),
+                    group.dataset(source, progress.step, config.steps, config.accumulation),
                     initial_epoch=first,
                     epochs=last,
                     steps_per_epoch=steps,
@@ -257,12 +277,18 @@ def _fit(
     if stop.received is not None and not progress.finished:
         say(f"Saved at step {progress.step:,}. The same command goes on from there.")
         return Result(progress, validation.metrics, stop.received)
+    with group.chief_first():
+        if group.is_chief:
+            _write_projector(folder, state, tokenizer)
+    return Result(progress, validation.metrics, None)
+
+
+def _write_projector(folder: RunFolder, state, tokenizer) -> None:
     # `model.vocabulary_size` may be larger than the tokenizer's.
     names = [tokenizer.piece(i) for i in range(min(tokenizer.vocabulary_size, PROJECTOR_TOKENS))]
     with state.averaged():
-        vectors = keras.ops.convert_to_numpy(model.embeddings())[: len(names)]
+        vectors = keras.ops.convert_to_numpy(state.training.model.embeddings())[: len(names)]
     write_projector(folder, vectors, names)
-    return Result(progress, validation.metrics, None)
 
 
 def slices(start: int, end: int, every: int):
@@ -282,24 +308,6 @@ def slices(start: int, end: int, every: int):
             start = stop
 
 
-def dataset(source, start: int, end: int):
-    """Batches `start` to `end` - 1: nothing is skipped over, batch k is computed from k."""
-
-    def batches():
-        for step in range(start, end):
-            yield source.batch(step)
-
-    if keras.backend.backend() != "tensorflow":
-        return ((batch,) for batch in batches())  # Keras takes a generator of tuples only
-    import tensorflow as tf
-
-    signature = {
-        name: tf.TensorSpec(np.shape(value), np.asarray(value).dtype)
-        for name, value in source.batch(start).items()
-    }
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4)
-
-
 def _keras_tensorboard(folder: RunFolder) -> list:
     try:
         with program.quiet_native_messages():
@@ -309,8 +317,8 @@ def _keras_tensorboard(folder: RunFolder) -> list:
     return [keras.callbacks.TensorBoard(str(folder.path / "tensorboard"), write_graph=False)]
 
 
-def _tokenizer(experiment: Experiment, folder: RunFolder, objective):
-    if folder.exists():
+def _tokenizer(experiment: Experiment, folder: RunFolder, objective, is_chief: bool):
+    if folder.exists() or not is_chief:
         return tokenizers.load(folder.tokenizer_folder)
     # A start that failed before it became a run may have left one of other text or other settings.
     shutil.rmtree(folder.tokenizer_folder, ignore_errors=True)

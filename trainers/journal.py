@@ -92,6 +92,18 @@ class Journal:
             writer.close()
 
 
+class NoJournal:
+    """The journal of a worker that is not the chief: it has the methods of one and writes nothing."""
+
+    def write(self, kind: str, step: int, values: dict) -> None: ...
+
+    def scalars(self, side: str, step: int, values: dict[str, float]) -> None: ...
+
+    def text(self, side: str, step: int, tag: str, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def write_projector(folder: RunFolder, vectors: np.ndarray, names: list[str]) -> None:
     """Files for TensorBoard's embedding projector.
 

@@ -7,15 +7,27 @@ from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 15.0  # where the output goes to a file
 
+_quiet = False
+
+
+def be_quiet() -> None:
+    """From now on this process shows nothing: another one says the same."""
+    global _quiet
+    _quiet = True
+
 
 def say(text: str) -> None:
     """One line on stdout, above any bar."""
+    if _quiet:
+        return
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 
 
 def warn(text: str) -> None:
     """One line on stderr."""
+    if _quiet:
+        return
     tqdm.write(f"warning: {text}", file=sys.stderr)
 
 
@@ -34,7 +46,7 @@ class Bar:
         self._started, self._initial = time.monotonic(), initial
         self._last_line = self._started
         self._bar = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not _quiet:
             self._bar = tqdm(
                 total=total, desc=description, unit=f" {unit}", initial=initial, unit_scale=True
             )

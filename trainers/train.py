@@ -13,6 +13,12 @@ from trainers import recipe_flags, recipes
 from trainers.recipe_flags import experiment_from_flags
 
 recipe_flags.define()
+_DISTRIBUTE = flags.DEFINE_enum(
+    "distribute",
+    None,
+    ["mirrored", "multi_worker"],
+    "Over the devices of this machine, or over the workers that TF_CONFIG names; see docs/distribution.md.",
+)
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run; made where it is missing.")
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Only measure what the training will take, and what it can be exported to."
@@ -36,7 +42,7 @@ def main(argv):
     from trainers import fit, profiler
 
     profile_steps = profiler.steps_to_profile(_PROFILE_STEPS.value)
-    result = fit.train(experiment, _RUN_DIR.value, profile_steps)
+    result = fit.train(experiment, _RUN_DIR.value, profile_steps, distribute=_DISTRIBUTE.value)
     # The shell's convention for a program that a signal ended.
     return 128 + result.signal if result.signal is not None else 0
 

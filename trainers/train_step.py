@@ -100,6 +100,10 @@ class TrainingModel(keras.Model):
 
 
 class TensorFlowTrainingModel(TrainingModel):
+    def over_replicas(self, loss, gradients: list):
+        """The sums over all replicas; here there is one."""
+        return loss, gradients
+
     def train_step(self, data):
         import tensorflow as tf
 
@@ -119,6 +123,7 @@ class TensorFlowTrainingModel(TrainingModel):
             micro = [tf.convert_to_tensor(g) for g in micro]
             gradients = _add(gradients, micro)
             total = total + loss
+        total, gradients = self.over_replicas(total, gradients)
         self.optimizer.apply(gradients, variables)
         return {"loss": total, "grad_norm": _global_norm(gradients) / scale}
 

@@ -51,7 +51,10 @@ class UpdateRatio(keras.callbacks.Callback):
     def _values(self) -> list[list]:
         if hasattr(self.model, "jax_state_sync"):  # under JAX the live values are the step's
             self.model.jax_state_sync()
-        return [[v.value for v in variables] for variables in self._groups().values()]
+        # As tensors: a variable may lie on several devices.
+        return [
+            [ops.convert_to_tensor(v) for v in variables] for variables in self._groups().values()
+        ]
 
 
 def groups(variables) -> dict[str, list]:
