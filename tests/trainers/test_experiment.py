@@ -37,7 +37,9 @@ def test_a_recipe_is_found_by_name_and_by_path(tmp_path):
     mine.write_text("")
     assert recipes.path_of(str(mine)) == mine
     for name in ("mine", "gpt_small.txt", str(tmp_path), "__init__"):
-        with pytest.raises(UserError, match="There is no recipe .*gpt_small, gpt_wikitext2, lstm_small"):
+        with pytest.raises(
+            UserError, match="There is no recipe .*gpt_small, gpt_wikitext2, lstm_small"
+        ):
             recipes.path_of(name)
 
 
