@@ -226,8 +226,12 @@ class StepLog(keras.callbacks.Callback):
         self.bar.update(self.progress.step)
 
 
-def not_a_number(what: str) -> UserError:
-    return UserError(
+class Diverged(UserError):
+    """The training's own end, as a loss that is no number."""
+
+
+def not_a_number(what: str) -> Diverged:
+    return Diverged(
         f"Not a number any more: the {what}. The last good checkpoint is kept. Lower "
         "--config.train.learning_rate or set --config.train.clip_norm, and start the same command in a new --run_dir."
     )

@@ -57,13 +57,14 @@ class Result:
     signal: int | None
 
 
-def train(experiment: Experiment, run_dir, profile_steps=(), fit=None, distribute=None):
+def train(experiment: Experiment, run_dir, profile_steps=(), fit=None, distribute=None, until=None):
     """Trains, or goes on where the run folder stands.
 
     Args:
         profile_steps: the first and the last step to record, or ().
         fit: what is done with all that is prepared, in place of the training: see `_fit`.
         distribute: over which devices, see `distribution.start`; no part of the run, which may go on with others.
+        until: a multiple of train.eval_every, to leave the training there as one that goes on later; None for its end.
 
     Returns:
         Result, or what `fit` gives.
@@ -75,11 +76,11 @@ def train(experiment: Experiment, run_dir, profile_steps=(), fit=None, distribut
     group = distribution.start(distribute, experiment)
     folder = group.folder(run_dir)
     folder.create()
-    fit = fit or functools.partial(_fit, group=group, profile_steps=profile_steps)
+    fit = fit or functools.partial(_fit, group=group, profile_steps=profile_steps, until=until)
     alone = _only_one(folder) if group.is_chief else contextlib.nullcontext()
     with group.watch(), alone, group.scope():
         return group.until_it_fits(
-            lambda: _train(experiment, folder, fit, group), experiment, folder
+            lambda: _train(experiment, folder, fit, group, until), experiment, folder
         )
 
 
@@ -102,7 +103,7 @@ def _only_one(folder: RunFolder):
         lock.release()
 
 
-def _train(experiment: Experiment, folder: RunFolder, fit, group):
+def _train(experiment: Experiment, folder: RunFolder, fit, group, until):
     config = experiment.train
     if folder.exists():
         going_on.refuse_another(experiment, folder)
@@ -162,6 +163,7 @@ def _train(experiment: Experiment, folder: RunFolder, fit, group):
         say(f"distributed: {group.describe()}.")
     if progress.finished:
         say(f"The training is finished, at step {progress.step:,}. Nothing to do.")
+    if progress.finished or (until is not None and progress.step >= until):
         return Result(progress, checkpoint.state["metrics"], None)
     with out_of_memory.caught(progress):
         return fit(experiment, folder, state, store, tokenizer, objective, source)
@@ -215,7 +217,7 @@ def _fastest_training(experiment, objective, store, tokenizer, group):
 
 
 def _fit(
-    experiment, folder, state, store, tokenizer, objective, source, group, profile_steps
+    experiment, folder, state, store, tokenizer, objective, source, group, profile_steps, until
 ) -> Result:
     config, training, progress = experiment.train, state.training, state.progress
     model = training.model
@@ -256,7 +258,8 @@ def _fit(
             # Keras' own tags come last, so that they hold what the others put into the logs.
             hooks = [log, UpdateRatio(config, progress, journal), profiler, validation, stop]
             hooks += _keras_tensorboard(folder) if group.is_chief else []
-            for first, last, steps in slices(progress.step, config.steps, config.eval_every):
+            end = config.steps if until is None else min(until, config.steps)
+            for first, last, steps in slices(progress.step, end, config.eval_every):
                 training.fit(
                     group.dataset(source, progress.step, config.steps, config.accumulation),
                     initial_epoch=first,
@@ -278,7 +281,7 @@ def _fit(
         say(f"Saved at step {progress.step:,}. The same command goes on from there.")
         return Result(progress, validation.metrics, stop.received)
     with group.chief_first():
-        if group.is_chief:
+        if group.is_chief and progress.finished:  # not one that is left to go on later
             _write_projector(folder, state, tokenizer)
     return Result(progress, validation.metrics, None)
 

@@ -68,6 +68,7 @@ def summary(name: str, bits: float | None = None, **fields) -> RunSummary:
         "unranked": "word vectors" if bits is None else None,
         "seconds": 75.0,
         "tokens": 6400,
+        "flops_per_token": None if bits is None else 3_000_000,
         "finished": True,
         "training": training,
         "validation": validation,

@@ -112,7 +112,7 @@ def test_a_labelled_set_through_the_program(tmp_path):
         f"--corpus={corpus}",
         "--config.train.batch_size=16",
         "--config.train.eval_every=50",
-        "--config.train.jit_compile=false",
+        "--config.train.jit_compile=off",
         "--config.model.buckets=100",
         f"--folder={tmp_path / 'folds'}",
     )

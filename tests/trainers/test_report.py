@@ -65,7 +65,7 @@ def test_the_page_is_well_formed_and_ids_are_unique(text):
     structure = Structure(text)
     assert structure.open == []
     assert len(set(structure.ids)) == len(structure.ids)
-    assert structure.tags.count("svg") == 3 + 3 + 3 + 3
+    assert structure.tags.count("svg") == 3 + 3 + 2 + 3
 
 
 def test_the_page_needs_nothing_from_elsewhere(text):
@@ -149,9 +149,26 @@ def test_equal_charts_are_drawn_equally():
 
 def test_panels_are_left_out_where_there_is_nothing_to_draw():
     assert curves.bits_per_byte([(0, summary("vectors"))]) == []
-    assert len(curves.loss([(0, summary("vectors"))])) == 3
+    assert len(curves.loss([(0, summary("vectors"))])) == 2  # no operations
     run = summary("nan", 1.0, validation=[], training=[{"step": 1, "loss": float("inf")}])
     assert curves.loss([(0, run)]) == []
+
+
+def test_one_run_against_tokens_time_and_operations():
+    """64 tokens and half a second a step, 3 MFLOP a token, 100 steps: 6,400 tokens, 50 s, 19.2 GFLOP."""
+    tokens, time, operations = curves.bits_per_byte([(0, summary("gpt", 1.0))])
+    for panel, title, tick in (
+        (tokens, "tokens seen", "6,000"),
+        (time, "time in training steps", "45 s"),
+        (operations, "operations in training steps", "15 GFLOP"),
+    ):
+        assert f"<title>Bits per byte against {title}</title>" in panel
+        assert f">{tick}</text>" in panel
+
+
+def test_time_has_round_numbers_of_its_unit():
+    line = {"series": 0, "x": (0, 900), "y": (1.0, 2.0), "is_training": False}
+    assert ">4 min</text>" in charts.curves("a", "x", "y", [line], numbers.clock)
 
 
 def test_long_curves_keep_their_average():
@@ -181,6 +198,11 @@ def test_markup_escapes_all_but_markup():
         (numbers.count, 1_234_567, "1.23M"),
         (numbers.size, 999, "999 B"),
         (numbers.size, 1_234_567, "1.23 MB"),
+        (numbers.operations, 1.234e15, "1.23 PFLOP"),
+        (numbers.operations, 0, "0 FLOP"),
+        (numbers.operations, 5e20, "500 EFLOP"),
+        (numbers.operations, None, "–"),
+        (numbers.clock, 90, "1.5 min"),
         (numbers.duration, 59.4, "59 s"),
         (numbers.duration, 59.6, "1 min 00 s"),
         (numbers.duration, 3665, "1 h 01 min"),

@@ -34,6 +34,7 @@ class RunSummary:
         score: LanguageModelScore.to_dict() over the whole split; None for word vectors, which predict nothing.
         unranked: why the run is not ranked; None where it is.
         seconds, tokens: of the whole training.
+        flops_per_token: of its training, as `tflm.models.flops` counts them; None where it has no count.
         finished: whether it went to its end.
         training, validation: the lines of metrics.jsonl of each kind.
         card: of the run's token store.
@@ -52,6 +53,7 @@ class RunSummary:
     unranked: str | None
     seconds: float
     tokens: int
+    flops_per_token: int | None
     finished: bool
     training: list[dict]
     validation: list[dict]
@@ -178,6 +180,7 @@ class ComparedRun:
             unranked=self._why_unranked(score),
             seconds=last.get("seconds", 0.0),
             tokens=last.get("tokens", 0),
+            flops_per_token=self._flops_per_token() if self.is_language_model else None,
             finished=self._is_finished(),
             training=metrics["train"],
             validation=metrics["validation"],
@@ -186,6 +189,20 @@ class ComparedRun:
             samples=self._samples(prompts, sample_tokens),
             nearest=self._nearest(wanted_words),
         )
+
+    def _flops_per_token(self) -> int | None:
+        length = self.experiment["train"]["sequence_length"]
+
+        def compute():
+            from tflm import models
+            from tflm.models.flops import training_flops_per_token
+
+            values = dict(self.experiment["model"])
+            config_class = models.config_class(values.pop("family"))
+            config = configs.from_dict(config_class, values, "model")
+            return training_flops_per_token(config, length)
+
+        return self._result("flops", {"sequence_length": length}, compute)
 
     def _score(self, split: str, progress) -> dict:
         train = self.experiment["train"]

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from trainers.comparison.report import numbers
 from trainers.search.folds import CrossValidation
+from trainers.search.trials import SearchResult
 
 
 def show(table: Table) -> None:
@@ -58,3 +59,25 @@ def fold_lines(result: CrossValidation, eval_tokens: int) -> list[str]:
     if eval_tokens:
         lines.append(f"Scored on {eval_tokens:,} tokens of each fold at most (train.eval_tokens).")
     return lines
+
+
+def trial_table(result: SearchResult) -> Table:
+    """One row a run folder, the best first; for those that failed, why."""
+    fields = list(result.trials[0].values) if result.trials else []
+    columns = {"trial": "left", result.score_name.replace("_", " "): "right"}
+    columns |= {"steps": "right", "training": "right"}
+    table = table_with(columns | {field: "right" for field in fields})
+    for trial in result.trials:
+        values = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.values.values()]
+        score = numbers.bits(trial.score)
+        if trial.score is None:
+            score = "failed" if trial.message else "under way"
+        table.add_row(
+            trial.run_dir.name, score, f"{trial.steps:,}", numbers.duration(trial.seconds), *values
+        )
+    return table
+
+
+def failures(result: SearchResult) -> list[str]:
+    """Why trials failed, one line each."""
+    return [f"{t.run_dir.name} failed: {t.message}" for t in result.trials if t.message]

@@ -38,12 +38,13 @@ def series_colour(index: int) -> str:
     return f"#0102{index % NUM_COLOURS:02x}"
 
 
-def curves(title: str, x_name: str, y_name: str, lines: list[dict]) -> Markup:
+def curves(title: str, x_name: str, y_name: str, lines: list[dict], x_text=numbers.count) -> Markup:
     """Lines over training.
 
     Args:
         title: for who cannot see it.
         lines: each with `series` (number of the run), `x`, `y`, and `is_training`: drawn thin, without markers.
+        x_text: a number of the x axis -> its text.
 
     Returns:
         An <svg> element.
@@ -56,13 +57,13 @@ def curves(title: str, x_name: str, y_name: str, lines: list[dict]) -> Markup:
             axes.plot(line["x"], line["y"], linewidth=1.2, alpha=0.6, **style)
         else:
             axes.plot(line["x"], line["y"], linewidth=2, marker="o", markersize=4, **style)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    # Round numbers of the unit that is written: seconds in minutes would be 3.33.
+    longest = max(x for line in lines for x in line["x"])
+    unit = numbers.clock_unit(longest) if x_text is numbers.clock else 1
+    axes.set_xticks(MaxNLocator(4).tick_values(0, longest / unit) * unit)
+    axes.set_xlim(0, 1.04 * longest)
     _clip_first_descent(axes, lines)
-    if x_name.startswith("time"):
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _clock(x)))
-    else:
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: numbers.count(x)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: x_text(x)))
     return _svg(figure, title)
 
 
@@ -156,11 +157,3 @@ def _inlined(text: str, title: str) -> Markup:
         f"<title>{label}</title>"
     )
     return Markup(re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1))
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.3g} min"
-    return f"{seconds / 3600:.3g} h"

@@ -1,13 +1,21 @@
-"""The curves of a training, as panels: the same quantity against steps, tokens and time."""
+"""The curves of a training, as panels: the same quantity against tokens, time and operations.
+
+Not against steps: those of different batches do not compare.
+"""
 
 import math
 
-from trainers.comparison.report import charts
+from trainers.comparison.report import charts, numbers
 from trainers.comparison.report.markup import Markup
 from trainers.comparison.runs import RunSummary
 
 MAX_POINTS = 300  # of one line: more are not seen, and make the page heavy
-AXES = (("step", "steps"), ("tokens", "tokens seen"), ("seconds", "time in training steps"))
+# The axis' name, (run, line of metrics.jsonl) -> where it stands on it or None, and how its numbers are written.
+AXES = (
+    ("tokens seen", lambda run, line: line.get("tokens"), numbers.count),
+    ("time in training steps", lambda run, line: line.get("seconds"), numbers.clock),
+    ("operations in training steps", lambda run, line: _operations(run, line), numbers.operations),
+)
 
 
 def bits_per_byte(runs: list[tuple[int, RunSummary]]) -> list[Markup]:
@@ -35,21 +43,28 @@ def _validation_loss(line: dict) -> float | None:
 
 def _panels(name: str, runs: list[tuple[int, RunSummary]], training, validation) -> list[Markup]:
     panels = []
-    for key, x_name in AXES:
+    for x_name, place, x_text in AXES:
         lines = []
         for series, run in runs:
             for is_training, source, value in (
                 (True, run.training, training),
                 (False, run.validation, validation),
             ):
-                points = [(line.get(key), value(line)) for line in source]
+                points = [(place(run, line), value(line)) for line in source]
                 points = thinned([p for p in points if None not in p and math.isfinite(p[1])])
                 if points:
                     x, y = zip(*points, strict=True)
                     lines.append({"series": series, "x": x, "y": y, "is_training": is_training})
         if lines:
-            panels.append(charts.curves(f"{name} against {x_name}", x_name, name.lower(), lines))
+            title = f"{name} against {x_name}"
+            panels.append(charts.curves(title, x_name, name.lower(), lines, x_text))
     return panels
+
+
+def _operations(run: RunSummary, line: dict) -> float | None:
+    if run.flops_per_token is None or line.get("tokens") is None:
+        return None
+    return run.flops_per_token * line["tokens"]
 
 
 def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -27,6 +27,25 @@ def _with_unit(value: float, units) -> str:
     return f"{rounded / unit:.3g}{name}" if rounded < 1e3 * unit else f"{rounded / unit:,.0f}{name}"
 
 
+def operations(value: float | None) -> str:
+    """Floating-point operations: 1.23 PFLOP."""
+    if value is None:
+        return MISSING
+    units = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1, ""))
+    return _with_unit(value, [(unit, f" {name}FLOP") for unit, name in units])
+
+
+def clock(seconds: float) -> str:
+    """Seconds on an axis, in their `clock_unit`."""
+    unit = clock_unit(seconds)
+    return f"{seconds / unit:.3g} { {1: 's', 60: 'min', 3600: 'h'}[unit] }"
+
+
+def clock_unit(seconds: float) -> int:
+    """What a time is written in: 1 for seconds, 60 for minutes, 3600 for hours."""
+    return 3600 if seconds >= 3600 else 60 if seconds >= 60 else 1
+
+
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return MISSING

@@ -71,7 +71,8 @@ def _curves(comparison: Comparison) -> Markup:
         (
             "Bits per byte",
             "Strong lines with marks: validation. Thin lines: the training text, at its own number of tokens a byte. "
-            "The last validation may be of a part of the split; the table has all of it.",
+            "The last validation may be of a part of the split; the table has all of it. Operations are the model's: "
+            "6 for each weight that a token is multiplied by, and those of attention.",
             models,
             curves.bits_per_byte(models),
         ),
