@@ -35,6 +35,10 @@ class OutOfMemory(Exception):
         self.step = step
 
 
+class DoesNotFit(UserError):
+    """There are no smaller micro-batches left to try."""
+
+
 def until_it_fits(attempt, experiment, folder):
     """Calls attempt(), again with smaller micro-batches whenever it raises OutOfMemory; returns what it gives.
 
@@ -104,14 +108,14 @@ def halve(experiment, step: int, from_step: int) -> str:
     train = experiment.train
     where = f"Out of memory after step {step:,}"
     if updates_rows(objectives.build(experiment.objective)):
-        raise UserError(
+        raise DoesNotFit(
             f"{where}, with batches of {train.batch_size} that this objective cannot divide. "
             "Lower --config.train.batch_size, or give the process more memory."
         )
     rows = train.batch_size // train.accumulation
     accumulation = next_accumulation(train.batch_size, train.accumulation)
     if accumulation is None:
-        raise UserError(
+        raise DoesNotFit(
             f"{where}, with a single row of {train.sequence_length} tokens at a time. "
             "Lower --config.train.sequence_length, or take a smaller model or a machine with more memory."
         )

@@ -66,7 +66,7 @@ def test_a_killed_search_ends_as_an_undisturbed_one(searched, corpus, tmp_path, 
         trained.append(run_dir.name)
         if len(trained) == 2:
             raise KeyboardInterrupt  # as good as a kill: nothing is written after it
-        return real(experiment, run_dir, until)
+        return real(experiment, run_dir, until=until)
 
     monkeypatch.setattr(fit, "train", train)
     with pytest.raises(KeyboardInterrupt):

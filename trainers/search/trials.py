@@ -117,7 +117,7 @@ class Search:
 
     def _train(self, guide, trial) -> int | None:
         """Trains a trial as far as it should go; returns the signal that ended it."""
-        from trainers import callbacks, fit
+        from trainers import callbacks, fit, out_of_memory
 
         values = self._values_of(trial)
         run_dir = self._run_dir(guide, trial)
@@ -129,7 +129,8 @@ class Search:
             hparams.write_trial(run_dir, values)
             trained = fit.train(experiment, run_dir, until=self._until(trial))
         except UserError as error:
-            if not isinstance(error, callbacks.Diverged) and _can_be_trained(experiment):
+            its_own = isinstance(error, callbacks.Diverged | out_of_memory.DoesNotFit)
+            if not its_own and _can_be_trained(experiment):
                 raise  # it is not this trial's fault
             trial.status, trial.message = FAILED, str(error)
             self.say(f"trial {trial.trial_id} failed: {error}")
