@@ -3,7 +3,9 @@
 Each start is a process of its own, forked from a server that has imported TensorFlow already (Python's forkserver).
 """
 
+import contextlib
 import dataclasses
+import importlib
 import multiprocessing
 import os
 import runpy
@@ -13,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from absl import flags
 
 from tests.conftest import ROOT
 
@@ -107,3 +111,18 @@ def _run(module: str, arguments: list[str], folder: str, environment: dict) -> N
     sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+@contextlib.contextmanager
+def program_in_process(module: str):
+    """The module of a program, for a test of one of its functions.
+
+    Programs have flags of the same names, which one process cannot have twice: they are taken back at the end.
+    """
+    before = set(flags.FLAGS)
+    sys.modules.pop(module, None)
+    try:
+        yield importlib.import_module(module)
+    finally:
+        flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
+        sys.modules.pop(module, None)

@@ -6,7 +6,6 @@ Trains N steps straight in one folder; in another it kills the training with SIG
 starts it again. Then weights, optimizer slots, random states and the losses of every step are compared bit for bit.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -21,6 +20,7 @@ from absl import flags
 from tflm import program
 from tflm.errors import UserError
 from trainers import recipes
+from trainers.run_differences import differences_of, losses_of
 
 _WORK_DIR = flags.DEFINE_string(
     "work_dir", None, "Where the two runs are kept; a temporary folder by default."
@@ -74,7 +74,7 @@ def main(argv):
     killed_at = _kill_after(_start(command, broken), broken, 2 * quarter)
     print(f"killed with SIGKILL in step {killed_at + 1}; started again", flush=True)
     _finish(_start(command, broken))
-    differences = compare(straight, broken)
+    differences = differences_of(straight, broken)
     if differences:
         print("FAILED: the two runs differ:")
         for line in differences[:20]:
@@ -106,7 +106,7 @@ def _kill_after(process, folder, step: int) -> int:
             raise UserError(
                 f"The training ended by itself with exit code {process.returncode}. Give more --steps."
             )
-        last = max(_losses(folder), default=0)
+        last = max(losses_of(folder), default=0)
         if last > step:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -116,44 +116,6 @@ def _kill_after(process, folder, step: int) -> int:
     raise UserError(
         f"No step was logged in {SECONDS_TO_WAIT} s. Is the recipe too large for this machine?"
     )
-
-
-def _losses(folder: Path) -> dict[int, float]:
-    losses = {}
-    try:
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        return losses
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:  # being written
-            continue
-        if entry["kind"] == "train":
-            losses[entry["step"]] = entry["loss"]
-    return losses
-
-
-def compare(straight: Path, broken: Path) -> list[str]:
-    """How the two run folders differ: last checkpoint array by array, and losses step by step."""
-    from tflm.run import RunFolder
-
-    one, other = RunFolder(straight).load_latest(), RunFolder(broken).load_latest()
-    differences = []
-    if one.step != other.step:
-        differences.append(f"last checkpoint: step {one.step} and step {other.step}")
-    for part in ("model", "training"):
-        left, right = getattr(one, part), getattr(other, part)
-        for name in sorted(set(left) | set(right)):
-            if name not in left or name not in right:
-                differences.append(f"{part}: {name} is on one side only")
-            elif left[name].tobytes() != right[name].tobytes():
-                differences.append(f"{part}: {name} differs")
-    left, right = _losses(straight), _losses(broken)
-    for step in sorted(set(left) | set(right)):
-        if left.get(step) != right.get(step):
-            differences.append(f"loss of step {step}: {left.get(step)} and {right.get(step)}")
-    return differences
 
 
 def run():

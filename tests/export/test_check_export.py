@@ -2,9 +2,9 @@
 
 import shutil
 
-from export import check_export, formats
+from export import formats
 from tests.conftest import ROOT
-from tests.programs import run_program
+from tests.programs import program_in_process, run_program
 from tflm.errors import UserError
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -22,7 +22,8 @@ def test_every_format_of_a_model_is_tried(monkeypatch):
         return write if name == "tflite" else write_function(name)
 
     monkeypatch.setattr(formats, "write_function", broken)
-    answers = check_export.check(GOLDEN / "word2vec")
+    with program_in_process("export.check_export") as program:
+        answers = program.check(GOLDEN / "word2vec")
     assert list(answers) == ["saved_model", "model_float32.tflite", "model_dynamic_int8.tflite"]
     assert answers["saved_model"].startswith("yes, ")
     assert answers["model_float32.tflite"] == "yes, 2.00 MB"

@@ -5,13 +5,12 @@ import sys
 
 import pytest
 
-from tests.programs import run_program
+from tests.programs import program_in_process, run_program
 from tests.tiny_experiments import tiny_experiment
 from tflm.data.store import build_store
 from tflm.errors import UserError
 from tflm.run import RunFolder
 from tflm.text import tokenizer as tokenizers
-from trainers import build_store as program
 from trainers import fit, recipes
 
 
@@ -108,7 +107,10 @@ def test_mistakes_are_one_line(recipe, tmp_path, arguments, message):
 
 def test_without_beam_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    with pytest.raises(UserError, match=r"pip install 'tflm\[beam\]'") as error:
+    with (
+        program_in_process("trainers.build_store") as program,
+        pytest.raises(UserError, match=r"pip install 'tflm\[beam\]'") as error,
+    ):
         program._need_beam()
     assert "\n" not in str(error.value)
 

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from tests.data.fake_tokenizer import ByteTokenizer
-from tests.programs import run_program
+from tests.programs import program_in_process, run_program
 from tflm import models, run
 from tflm.data.bag_batches import BagBatches
 from tflm.data.corpora import DataConfig
@@ -22,7 +22,7 @@ from trainers import experiment as experiments
 from trainers import fit, objectives
 from trainers.experiment import Experiment, TrainConfig
 from trainers.objectives.classify_bag import ClassifyBagConfig
-from trainers.verify_resume import compare
+from trainers.run_differences import differences_of
 
 RATE = 0.5
 PIECES = ["<pad>", "<unk>", "<s>", "</s>"] + [chr(i) for i in range(256)]
@@ -208,7 +208,7 @@ def test_a_run_goes_on_exactly(files, tmp_path, monkeypatch):
     latest = sorted((broken / "checkpoints").iterdir())[-1]
     shutil.rmtree(latest)
     fit.train(tiny(files), broken)
-    assert compare(straight, broken) == []
+    assert differences_of(straight, broken) == []
 
 
 def test_what_is_refused(files, run_dir, tmp_path):
@@ -287,11 +287,10 @@ def test_the_program_that_labels_lines(run_dir, tmp_path):
 
 
 def test_probabilities_equal_numpy(run_dir):
-    from trainers.classify import probabilities as answers
-
     loaded = run.load(run_dir)
     texts = ["a good film", "", "dull zzz plot " * 50]
-    found = answers(loaded, texts)
+    with program_in_process("trainers.classify") as program:
+        found = program.probabilities(loaded, texts)
     split = unlabelled_split(texts, loaded.tokenizer)
     bags = text_bags(loaded.model.config, loaded.model.pieces)
     rows, sizes = bags.of(split.tokens, np.diff([*split.document_starts, len(split.tokens)]))

@@ -24,7 +24,7 @@ from trainers import callbacks, cluster, distribution, fit
 from trainers.journal import Journal, NoJournal
 from trainers.objectives.skip_gram import SkipGramConfig
 from trainers.replicas import ReplicaSource, rows_of
-from trainers.verify_resume import compare
+from trainers.run_differences import differences_of
 
 TWO = ["a:1", "b:2"]
 SECONDS = 500
@@ -253,7 +253,7 @@ def test_a_killed_worker_ends_the_others_and_the_job_goes_on_exactly(victim, fol
     assert RunFolder(folder / "broken").load_latest().step < 50
     for name, process in start_workers(folder, run_dir="broken", **request).items():
         finish(folder, name, process)
-    assert compare(folder / "straight", folder / "broken") == []
+    assert differences_of(folder / "straight", folder / "broken") == []
 
 
 @pytest.mark.slow

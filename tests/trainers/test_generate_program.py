@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from tests.programs import run_program
+from tests.programs import program_in_process, run_program
 from tests.tiny_experiments import tiny_experiment
 from tflm.errors import UserError
 from trainers.objectives.skip_gram import SkipGramConfig
@@ -97,11 +97,12 @@ def test_word_vectors_have_nothing_to_say(corpus, tmp_path):
     [("a\nb\n", ["a", "b"]), ("a\nb", ["a", "b"]), ("a\u2028b\r\n", ["a\u2028b"])],
 )
 def test_a_line_of_the_prompt_file_is_a_prompt(content, expected, tmp_path):
-    from trainers import generate as program
-
     (tmp_path / "prompts.txt").write_bytes(content.encode())
     flags = argparse.Namespace(value=str(tmp_path / "prompts.txt"))
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        program_in_process("trainers.generate") as program,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr(program, "_PROMPT_FILE", flags)
         patch.setattr(program, "_PROMPT", argparse.Namespace(value=None))
         assert program.read_prompts() == expected

@@ -19,7 +19,7 @@ from tflm.text.tokenizer import TokenizerConfig
 from trainers import fit, objectives
 from trainers.experiment import TrainConfig
 from trainers.objectives.glove import LeastSquaresConfig
-from trainers.verify_resume import compare
+from trainers.run_differences import differences_of
 
 SIZE = 64
 
@@ -214,7 +214,7 @@ def test_half_and_half_is_the_whole(corpus, tmp_path):
     last = RunFolder(tmp_path / "broken").checkpoints / "step_00000004"
     (last / "model.safetensors").write_bytes(b"")
     assert fit.train(experiment(corpus), tmp_path / "broken").progress.step == 4
-    assert compare(tmp_path / "straight", tmp_path / "broken") == []
+    assert differences_of(tmp_path / "straight", tmp_path / "broken") == []
     straight = RunFolder(tmp_path / "straight")
     metrics = straight.load_latest().state["metrics"]
     assert metrics["num_pairs"] > 100 and np.isfinite(metrics["loss"])

@@ -10,7 +10,7 @@ from tests.tiny_experiments import tiny_experiment
 from tflm.run import RunFolder
 from trainers import fit
 from trainers.objectives.causal import CausalConfig
-from trainers.verify_resume import compare
+from trainers.run_differences import differences_of
 
 # Everything that has a state: dropout, micro-batches, a moving average, momentum.
 SETTINGS = {"ema": 0.8, "accumulation": 2, "steps": 8, "eval_every": 3, "keep_checkpoints": 9}
@@ -29,7 +29,7 @@ def losses(run_dir) -> dict:
 
 
 def assert_same(one, other):
-    assert compare(one, other) == []
+    assert differences_of(one, other) == []
     assert losses(one) == losses(other)
     last, again = RunFolder(one).load_latest(), RunFolder(other).load_latest()
     progress, same_progress = last.state["progress"], again.state["progress"]

@@ -16,7 +16,7 @@ from tflm.errors import UserError
 from tflm.run import RunFolder
 from trainers import callbacks, fit
 from trainers.journal import Journal, write_projector
-from trainers.verify_resume import compare
+from trainers.run_differences import differences_of
 
 EMA = {"steps": 10, "eval_every": 4, "log_every": 2, "ema": 0.9, "sample_tokens": 3}
 
@@ -165,7 +165,7 @@ def test_a_folder_of_other_settings_is_refused(trained, corpus, tmp_path, change
     model = change.pop("model", None)
     with pytest.raises(UserError, match=message):
         fit.train(tiny_experiment("word2vec", corpus, model, **(EMA | change)), tmp_path / "run")
-    assert compare(run_dir, tmp_path / "run") == []
+    assert differences_of(run_dir, tmp_path / "run") == []
 
 
 def test_a_folder_of_another_family_is_refused(trained, corpus):
@@ -271,7 +271,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(corpus, tmp_path, monkeypat
     assert train_small(corpus, tmp_path / "broken", **settings).progress.step == 7
     if number == signal.SIGTERM:
         train_small(corpus, tmp_path / "straight", **settings)
-        assert compare(tmp_path / "straight", tmp_path / "broken") == []
+        assert differences_of(tmp_path / "straight", tmp_path / "broken") == []
 
 
 def test_a_second_signal_ends_at_once():

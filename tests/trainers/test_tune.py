@@ -10,10 +10,10 @@ from tests.tiny_experiments import tiny_experiment
 from tflm import run as runs
 from tflm.errors import UserError
 from trainers import fit
+from trainers.run_differences import differences_of
 from trainers.search import oracle, space
 from trainers.search.tables import failures, trial_table
 from trainers.search.trials import Search, SearchResult, TrialResult
-from trainers.verify_resume import compare
 
 RATES = "train.learning_rate=log:1e-3..1e-1"
 
@@ -56,7 +56,7 @@ def test_a_trial_is_the_run_that_its_settings_make_alone(searched, corpus, tmp_p
     best = searched[0].best
     experiment = tiny_experiment("word2vec", corpus, steps=2, eval_every=2)
     fit.train(space.with_values(experiment, best.values), tmp_path / "alone")
-    assert compare(best.run_dir, tmp_path / "alone") == []
+    assert differences_of(best.run_dir, tmp_path / "alone") == []
 
 
 def test_a_killed_search_ends_as_an_undisturbed_one(searched, corpus, tmp_path, monkeypatch):
@@ -145,7 +145,7 @@ def test_hyperband_goes_on_with_the_best_run_folder(corpus, tmp_path):
     assert len(steps) == 5 and sorted(steps.values()) == [2, 2, 6, 6, 6] and steps[chosen.name] == 6
     experiment = tiny_experiment("word2vec", corpus, steps=6, eval_every=2)
     fit.train(space.with_values(experiment, first.best.values), tmp_path / "straight")
-    assert compare(chosen, tmp_path / "straight") == []
+    assert differences_of(chosen, tmp_path / "straight") == []
 
 
 def test_what_cannot_be_trained_fails_alone(corpus, tmp_path):

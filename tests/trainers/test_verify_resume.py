@@ -7,7 +7,7 @@ import pytest
 
 from tests.programs import run_program, run_python
 from tflm.run import Checkpoint, RunFolder
-from trainers.verify_resume import compare
+from trainers.run_differences import differences_of
 
 
 def write_run(path, step=4, weight=1.0, slot=1.0, loss=0.5, extra=None):
@@ -35,7 +35,7 @@ def write_run(path, step=4, weight=1.0, slot=1.0, loss=0.5, extra=None):
 )
 def test_every_difference_is_seen(tmp_path, change, expected):
     straight = write_run(tmp_path / "straight")
-    assert compare(straight, write_run(tmp_path / "broken", **change)) == expected
+    assert differences_of(straight, write_run(tmp_path / "broken", **change)) == expected
 
 
 @pytest.mark.slow
