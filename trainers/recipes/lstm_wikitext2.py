@@ -1,4 +1,4 @@
-"""An LSTM with AWD-LSTM's regularisation on word-level WikiText-2, for an hour of two cores.
+"""An LSTM with AWD-LSTM's regularisation on word-level WikiText-2.
 
     python -m trainers.train --config=lstm_wikitext2 --run_dir=runs/lstm_wikitext2
     python -m trainers.evaluate --run_dir=runs/lstm_wikitext2 --split=test
@@ -13,6 +13,9 @@ text. `perplexity_per_token` is the figure; it counts one token more, the end of
 4 passes over the text are few: the rates of dropout are half of Merity et al.'s (2017), who trained for 750, and Adam
 with a rate that falls to 0 takes the place of their averaged SGD (optimizer=sgd, learning_rate=30,
 schedule=constant, clip_norm=0.25, average_after=5).
+
+The recipe has not been run to its end yet, so there is no expected figure: after 2,000 steps the validation perplexity
+was 205 (on 40,000 tokens).
 """
 
 from tflm.data.corpora import DataConfig
