@@ -10,12 +10,9 @@ autocast (which its train.py has for GPUs only; here it is switched on for the p
 --torch_compile, compiled; the fastest of them counts. tflm takes what it measures to be fastest.
 """
 
-import json
-import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +21,8 @@ from pathlib import Path
 from absl import app, flags
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.programs import log_of, median_speed, run
 
 _NANOGPT = flags.DEFINE_string("nanogpt", None, "Checkout of nanoGPT.", required=True)
 _TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Interpreter with torch.")
@@ -47,7 +46,7 @@ def run_nanogpt(folder: Path, dtype: str, compiled: bool) -> dict:
     """Trains with nanoGPT: tokens per second, seconds in all, validation loss."""
     steps = _STEPS.value
     started = time.perf_counter()
-    output = _run(
+    output = run(
         [
             *(_TORCH_PYTHON.value, "train.py", "config/train_shakespeare_char.py"),
             *("--device=cpu", f"--dtype={dtype}", f"--compile={compiled}", "--dropout=0.0"),
@@ -74,7 +73,7 @@ def run_tflm(train: Path, validation: Path, folder: Path) -> dict:
     shutil.rmtree(folder, ignore_errors=True)
     steps = _STEPS.value
     started = time.perf_counter()
-    _run(
+    run(
         [
             *(sys.executable, "-m", "trainers.train", "--config=gpt_shakespeare"),
             *(f"--corpus={train}", f"--config.data.validation_corpus={validation}"),
@@ -89,34 +88,16 @@ def run_tflm(train: Path, validation: Path, folder: Path) -> dict:
             f"--config.train.batch_size={_BATCH.value}",
             f"--config.train.steps={steps}",
             f"--config.train.eval_every={steps}",
-        ],
-        Path.cwd(),
+        ]
     )
     seconds = time.perf_counter() - started
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    speeds = [
-        x["tokens_per_second"] for x in lines if x["kind"] == "train" and x["step"] > WARM_UP_STEPS
-    ]
-    last = next(x for x in reversed(lines) if x["kind"] == "validation")
+    log = log_of(folder)
+    last = next(x for x in reversed(log) if x["kind"] == "validation")
     return {
-        "speed": statistics.median(speeds),
+        "speed": median_speed(log, WARM_UP_STEPS),
         "seconds": seconds,
         "loss": last["nats"] / last["num_tokens"],
     }
-
-
-def _run(command: list[str], folder: Path) -> str:
-    environment = (
-        {**os.environ, "PYTHONPATH": str(Path.cwd())} if folder == Path.cwd() else dict(os.environ)
-    )
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(
-            f"{' '.join(command)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-        )
-    return done.stdout
 
 
 def main(argv):
@@ -127,7 +108,7 @@ def main(argv):
         data = nanogpt / "data" / "shakespeare_char"
         shutil.copy(_TEXT.value, data / "input.txt")
         (data / "requests.py").write_text("")  # prepare.py imports it, but input.txt is there
-        _run([_TORCH_PYTHON.value, "prepare.py"], data)
+        run([_TORCH_PYTHON.value, "prepare.py"], data)
         text = Path(_TEXT.value).read_text(encoding="utf-8")
         cut = int(len(text) * 0.9)
         train, validation = Path(temporary) / "train.txt", Path(temporary) / "val.txt"

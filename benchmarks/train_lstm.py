@@ -11,10 +11,8 @@ random, which its speed does not depend on.
 """
 
 import json
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +20,8 @@ from pathlib import Path
 from absl import app, flags
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.programs import log_of, median_speed, run
 
 _TEXT = flags.DEFINE_string("text", None, "Words with spaces between them.", required=True)
 _TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Interpreter with torch.")
@@ -74,12 +74,12 @@ def run_torch(half: bool, compiled: bool) -> float:
         *(_LAYERS.value, _WIDTH.value, _LENGTH.value, _BATCH.value, _VOCABULARY.value),
         *(_STEPS.value, WARM_UP_STEPS, int(half), int(compiled)),
     )
-    return json.loads(_run([_TORCH_PYTHON.value, "-c", TORCH, *map(str, settings)]).split("\n")[-2])
+    return json.loads(run([_TORCH_PYTHON.value, "-c", TORCH, *map(str, settings)]).split("\n")[-2])
 
 
 def run_tflm(folder: Path) -> float:
     shutil.rmtree(folder, ignore_errors=True)
-    _run(
+    run(
         [
             *(sys.executable, "-m", "trainers.train", "--config=lstm_small"),
             *(f"--corpus={_TEXT.value}", f"--run_dir={folder}", "--precision=float32"),
@@ -99,22 +99,7 @@ def run_tflm(folder: Path) -> float:
             "--config.train.eval_tokens=1000",
         ]
     )
-    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-    return statistics.median(
-        line["tokens_per_second"]
-        for line in lines
-        if line["kind"] == "train" and line["step"] > WARM_UP_STEPS
-    )
-
-
-def _run(command: list[str]) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(
-            f"{' '.join(command)[:300]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-        )
-    return done.stdout
+    return median_speed(log_of(folder), WARM_UP_STEPS)
 
 
 def main(argv):

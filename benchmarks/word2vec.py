@@ -15,7 +15,6 @@ import json
 import lzma
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,8 @@ import numpy as np
 from absl import app, flags
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.programs import log_of, run
 
 _TEXT = flags.DEFINE_string("text", None, "Text, plain or .xz.", required=True)
 _MODE = flags.DEFINE_enum("mode", "skip_gram", ["skip_gram", "cbow", "fasttext"], "What to train.")
@@ -106,16 +107,8 @@ def run_tflm(text: Path, folder: Path, seed: int) -> dict:
     if _MODE.value == "fasttext":
         command.append(f"--config.model.buckets={_BUCKETS.value}")
     run(command)
-    lines = map(json.loads, (run_dir / "metrics.jsonl").read_text().splitlines())
-    last = [line for line in lines if line["kind"] == "train"][-1]
+    last = [line for line in log_of(run_dir) if line["kind"] == "train"][-1]
     return {"speed": last["tokens"] / last["seconds"], "vectors": run_dir}
-
-
-def run(command: list) -> str:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{command[:4]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    return done.stdout
 
 
 def scores(source: Path) -> dict[str, float]:

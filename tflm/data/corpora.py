@@ -157,7 +157,7 @@ def _corpora(name: str, cache: Path, progress) -> dict[str, Corpus]:
 
 
 def _python_docs() -> Corpus:
-    library = python_docs.library_folder()
+    library = python_docs.standard_library_folder()
     files = (
         SourceFile(path, path.relative_to(library).as_posix(), "python_docs", "")
         for path in python_docs.source_files(library)

@@ -27,7 +27,7 @@ _LEFT_OUT = {
 _LEAST_BYTES = 4_000_000
 
 
-def library_folder() -> Path:
+def standard_library_folder() -> Path:
     """Where the source of this Python's standard library lies."""
     return Path(sysconfig.get_paths()["stdlib"])
 

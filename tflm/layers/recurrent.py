@@ -146,9 +146,8 @@ class Recurrent(keras.layers.Layer):
             return self._over_time(projected, states)
 
     def _over_time(self, projected, states):
-        if (
-            projected.shape[1] == 1
-        ):  # a loop of one step is slower, an exported one hard to optimise
+        if projected.shape[1] == 1:
+            # A loop of one step is slower, and an exported one hard to optimise.
             output, states = self.cell(projected[:, 0], states)
             return output[:, None], states
         output, *states = self.loop(projected, initial_state=states)
