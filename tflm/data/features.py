@@ -12,4 +12,6 @@ TOKEN_IDS = "token_ids"  # (B, T) int32, what the model reads
 LABELS = "labels"  # (B, T) int32, what it must predict at each position
 WEIGHTS = "weights"  # (B, T) float32, sums to 1 over the whole effective batch
 RESET = "reset"  # (B,) bool, True where a row's recurrent state must start anew
-SOURCE_IDS = "source_ids"  # (B, S) int32, what an encoder reads: `tokens..., eos`, then padding (id 0)
+SOURCE_IDS = (
+    "source_ids"  # (B, S) int32, what an encoder reads: `tokens..., eos`, then padding (id 0)
+)
