@@ -25,8 +25,13 @@ ALLOWED = {
     "tflm.models.fasttext": ("tflm.models", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.generation": ("tflm.generation", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.metrics": ("tflm.metrics", "tflm.backend", "tflm.errors", "tflm.config"),
+    "tflm.metrics.rouge": ("tflm.metrics", "tflm.text", "tflm.errors", "tflm.config"),
+    "tflm.checkpoint_mean": ("tflm.errors",),
+    "tflm.durable_files": (),
     "tflm.run": (
         "tflm.run_kind",
+        "tflm.checkpoint_mean",
+        "tflm.durable_files",
         "tflm.models",
         "tflm.data",
         "tflm.text",

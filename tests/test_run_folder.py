@@ -264,6 +264,28 @@ def test_load_gives_the_model_and_all_that_belongs_to_it(whole_run):
     np.testing.assert_array_equal(np.array(loaded.model(ids)), np.array(model(ids)))
 
 
+def test_load_takes_the_mean_of_the_last_checkpoints(whole_run):
+    folder, model = whole_run
+    doubled = {v.path: 2 * np.array(v.numpy()) for v in model.variables}
+    folder.save(Checkpoint(6, doubled, {}, {}), is_best=False, keep=2)
+    loaded = run.load(folder.path, average=2)
+    assert loaded.step == 6
+    for one, other in zip(loaded.model.variables, model.variables, strict=True):
+        np.testing.assert_allclose(np.array(one.numpy()), 1.5 * np.array(other.numpy()), rtol=1e-6)
+    with pytest.raises(UserError, match="too few to average 3"):
+        run.load(folder.path, average=3)
+
+
+def test_load_gives_the_source_its_own_tokenizer_where_there_is_one(whole_run):
+    folder, _ = whole_run
+    loaded = run.load(folder.path)
+    assert loaded.source_tokenizer is loaded.tokenizer
+    config = tokenizers.TokenizerConfig(kind="character")
+    tokenizers.train(config, ["abc"]).save(folder.source_tokenizer_folder)
+    loaded = run.load(folder.path)
+    assert (loaded.source_tokenizer.kind, loaded.tokenizer.kind) == ("character", "byte")
+
+
 def edited(folder, edit) -> None:
     path = folder.path / "experiment.json"
     values = json.loads(path.read_text())

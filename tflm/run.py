@@ -2,6 +2,7 @@
 
     experiment.json          what was asked for, model and data and training
     tokenizer/
+    source_tokenizer/        of an encoder-decoder whose two sides do not share one
     checkpoints/step_00001000/
         model.safetensors    the weights to use (the moving average, where one is kept), random states included
         training.safetensors what only training needs: optimizer slots, loss scale, carried states
@@ -14,9 +15,7 @@ Arrays are keyed by `variable.path`; names and shapes are compared both ways.
 """
 
 import dataclasses
-import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -24,8 +23,10 @@ import numpy as np
 
 from tflm import config as configs
 from tflm import models
+from tflm.checkpoint_mean import mean_of_last
+from tflm.durable_files import checksum, checksum_of_state, flush, write_atomically
 from tflm.errors import UserError
-from tflm.run_kind import is_language_model
+from tflm.run_kind import is_language_model, is_sequence_to_sequence
 
 MODEL_FILE, TRAINING_FILE, STATE_FILE = "model.safetensors", "training.safetensors", "state.json"
 FORMAT_VERSION = 1
@@ -60,6 +61,11 @@ class RunFolder:
         return self.path / "tokenizer"
 
     @property
+    def source_tokenizer_folder(self) -> Path:
+        """Is there only where the source has a tokenizer of its own."""
+        return self.path / "source_tokenizer"
+
+    @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -76,7 +82,7 @@ class RunFolder:
 
     def write_experiment(self, experiment: dict) -> None:
         text = json.dumps({"format_version": FORMAT_VERSION} | experiment, indent=2)
-        _write_atomically(self.path / "experiment.json", text + "\n")
+        write_atomically(self.path / "experiment.json", text + "\n")
 
     def read_experiment(self) -> dict:
         """The experiment as plain values.
@@ -120,9 +126,9 @@ class RunFolder:
                 (TRAINING_FILE, checkpoint.training),
             ):
                 save_file({k: np.array(v, order="C") for k, v in arrays.items()}, partial / file)
-                sums[file] = _checksum(partial / file)
+                sums[file] = checksum(partial / file)
             state = checkpoint.state | {"step": checkpoint.step}
-            sums[STATE_FILE] = _checksum_of_state(state)
+            sums[STATE_FILE] = checksum_of_state(state)
             text = json.dumps(state | {"checksums": sums}, indent=2)
             (partial / STATE_FILE).write_text(text, encoding="utf-8")
             for file in partial.iterdir():
@@ -133,9 +139,9 @@ class RunFolder:
             partial.rename(final)
             flush(self.checkpoints)
             self._give_up_after(name)
-            _write_atomically(self.path / "LATEST", name)
+            write_atomically(self.path / "LATEST", name)
             if is_best:
-                _write_atomically(self.path / "BEST", name)
+                write_atomically(self.path / "BEST", name)
         # safetensors reports a full disk as an exception of its own, not as an OSError.
         except Exception as error:
             shutil.rmtree(partial, ignore_errors=True)
@@ -166,6 +172,10 @@ class RunFolder:
 
     def _names(self) -> list[str]:
         return sorted(path.name for path in self.checkpoints.glob("step_*"))
+
+    def steps(self) -> list[int]:
+        """Of all checkpoints, in order."""
+        return [int(name.removeprefix("step_")) for name in self._names()]
 
     def _pointer(self, name: str) -> str | None:
         try:
@@ -218,10 +228,10 @@ class RunFolder:
         try:
             state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
             sums = state.pop("checksums")
-            if sums.pop(STATE_FILE) != _checksum_of_state(state):
+            if sums.pop(STATE_FILE) != checksum_of_state(state):
                 raise ValueError(f"{STATE_FILE} does not have the checksum it was written with")
             for file, expected in sums.items():
-                if _checksum(folder / file) != expected:
+                if checksum(folder / file) != expected:
                     raise ValueError(f"{file} does not have the checksum it was written with")
             return Checkpoint(
                 step=state.pop("step"),
@@ -266,7 +276,11 @@ def assign_arrays(variables, arrays: dict[str, np.ndarray], source: str) -> None
 
 @dataclasses.dataclass
 class Run:
-    """A trained model with all that belongs to it."""
+    """A trained model with all that belongs to it.
+
+    Attributes:
+        source_tokenizer: of what an encoder-decoder reads; the same object as `tokenizer` where there is one for both.
+    """
 
     run_dir: Path
     model: object
@@ -274,6 +288,10 @@ class Run:
     experiment: dict
     step: int
     state: dict
+    source_tokenizer: object = None
+
+    def __post_init__(self):
+        self.source_tokenizer = self.source_tokenizer or self.tokenizer
 
     @property
     def family(self) -> str:
@@ -282,6 +300,10 @@ class Run:
     @property
     def is_language_model(self) -> bool:
         return is_language_model(self.experiment)
+
+    @property
+    def is_sequence_to_sequence(self) -> bool:
+        return is_sequence_to_sequence(self.experiment)
 
     @property
     def name(self) -> str:
@@ -300,7 +322,11 @@ class Run:
 
 
 def load(
-    run_dir, step: int | None = None, precision: str = "float32", say=lambda text: None
+    run_dir,
+    step: int | None = None,
+    precision: str = "float32",
+    say=lambda text: None,
+    average: int = 1,
 ) -> Run:
     """Reads a run folder back.
 
@@ -309,6 +335,7 @@ def load(
         step: which checkpoint; None for the best one.
         precision: a Keras dtype policy.
         say: told of a damaged checkpoint that was passed over.
+        average: above 1, the mean of the weights of so many of the last checkpoints, up to `step`.
 
     Raises:
         UserError: where something is missing or damaged.
@@ -321,13 +348,17 @@ def load(
     config = configs.from_dict(
         models.config_class(model_values.pop("family")), model_values, "model"
     )
-    checkpoint = folder.load_best(say) if step is None else folder.load_step(step)
+    if average > 1 and folder.steps():
+        checkpoint = mean_of_last(folder, average, step)
+    else:
+        checkpoint = folder.load_best(say) if step is None else folder.load_step(step)
     if checkpoint is None:
         raise UserError(f"{run_dir} has no checkpoint yet. Train it first.")
     model = models.build(config, precision=precision)
     assign_arrays(model.variables, checkpoint.model, f"{run_dir}, step {checkpoint.step},")
     tokenizer = tokenizers.load(folder.tokenizer_folder)
     models.read_vocabulary(model, tokenizer)
+    own = folder.source_tokenizer_folder
     return Run(
         run_dir=Path(run_dir),
         model=model,
@@ -335,34 +366,5 @@ def load(
         experiment=experiment,
         step=checkpoint.step,
         state=checkpoint.state,
+        source_tokenizer=tokenizers.load(own) if own.is_dir() else None,
     )
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    flush(partial)
-    os.replace(partial, path)
-    flush(path.parent)
-
-
-def flush(path: Path) -> None:
-    """Waits until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _checksum(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.blake2b(digest_size=16)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _checksum_of_state(state: dict) -> str:
-    text = json.dumps(state, sort_keys=True)
-    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()

@@ -4,6 +4,9 @@ Importing this module imports nothing else.
 """
 
 LANGUAGE_MODEL_OBJECTIVES = ("causal",)  # their models predict a text, and have bits per byte
+SEQUENCE_OBJECTIVES = (
+    "seq2seq",
+)  # their models write a target for a source, and have BLEU or ROUGE
 
 
 def is_language_model(experiment: dict) -> bool:
@@ -13,3 +16,11 @@ def is_language_model(experiment: dict) -> bool:
         experiment: as `tflm.run.RunFolder.read_experiment` gives it.
     """
     return experiment["objective"]["kind"] in LANGUAGE_MODEL_OBJECTIVES
+
+
+def is_sequence_to_sequence(experiment: dict) -> bool:
+    """Whether the model writes a target for a source: a translation, a summary.
+
+    Its family need not be an encoder-decoder: a decoder-only model reads the source as a prompt.
+    """
+    return experiment["objective"]["kind"] in SEQUENCE_OBJECTIVES

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tflm.data import workers
 from tflm.data.training_texts import training_texts
-from tflm.run import RunFolder, flush
+from tflm.durable_files import flush
+from tflm.run import RunFolder
 from tflm.text import tokenizer as tokenizers
 from trainers.terminal import Progress, say, warn
 

@@ -102,7 +102,7 @@ def _jieba():
     return segmenter
 
 
-def _jieba_words(text: str) -> list[str]:
+def jieba_words(text: str) -> list[str]:
     return [word for word in _jieba().cut(text) if not word.isspace()]
 
 
@@ -194,7 +194,7 @@ def _count_words(words, texts: list[str]) -> collections.Counter:
 def _splitter(split: str, letters):
     """Text -> list of words. What it returns can be pickled."""
     if split == "jieba":
-        return _jieba_words
+        return jieba_words
     if split == "whitespace":
         return re.compile(re2_to_python(words_or_newline_pattern())).findall
     ascii_letters = [(first, min(last, 0x7F)) for first, last in letters if first <= 0x7F]
