@@ -61,14 +61,14 @@ class CausalSelfAttention(keras.layers.Layer):
         heads, groups = self.num_heads, self.num_key_value_heads
         mixed = self.query_key_value(x)
         mixed = ops.reshape(mixed, (batch, time, heads + 2 * groups, self.head_dim))
-        # The scale is applied before q.k: behind the product it keeps oneDNN from its fast kernel.
-        query = mixed[:, :, :heads] * self.head_dim**-0.5
-        key = mixed[:, :, heads : heads + groups]
-        value = mixed[:, :, heads + groups :]
+        # Split, not sliced: the gradient of a slice writes all of `mixed` again, and on one core.
+        query_key, value = ops.split(mixed, [heads + groups], axis=2)
         positions = position + ops.arange(time, dtype="int32")
         if self.rotary_base is not None:
-            query = rotate(query, positions, self.rotary_base)
-            key = rotate(key, positions, self.rotary_base)
+            query_key = rotate(query_key, positions, self.rotary_base)
+        query, key = ops.split(query_key, [heads], axis=2)
+        # The scale is applied before q.k: behind the product it keeps oneDNN from its fast kernel.
+        query = query * self.head_dim**-0.5
         if cache is not None:
             key = ops.slice_update(cache[0], (0, position, 0, 0), ops.cast(key, cache[0].dtype))
             value = ops.slice_update(cache[1], (0, position, 0, 0), ops.cast(value, cache[1].dtype))

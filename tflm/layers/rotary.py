@@ -24,5 +24,5 @@ def rotate(x, positions, base: float = 10_000.0):
     angles = ops.cast(positions, "float32")[:, None] * frequencies  # (T, Dh / 2)
     cos = ops.cast(ops.cos(angles), x.dtype)[None, :, None, :]
     sin = ops.cast(ops.sin(angles), x.dtype)[None, :, None, :]
-    first, second = x[..., :half], x[..., half:]
+    first, second = ops.split(x, 2, axis=-1)
     return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
