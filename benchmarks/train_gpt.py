@@ -53,6 +53,7 @@ def run_nanogpt(folder: Path, dtype: str, compiled: bool) -> dict:
             *(f"--n_layer={_LAYERS.value}", f"--n_head={_HEADS.value}", f"--n_embd={_WIDTH.value}"),
             *(f"--block_size={_CONTEXT.value}", f"--batch_size={_BATCH.value}"),
             *(f"--max_iters={steps}", f"--lr_decay_iters={steps}", f"--eval_interval={steps}"),
+            "--warmup_iters=20",
             *("--eval_iters=20", "--log_interval=1", f"--out_dir={folder / 'out'}"),
         ],
         folder,

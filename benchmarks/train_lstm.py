@@ -32,6 +32,7 @@ _BATCH = flags.DEFINE_integer("batch_size", 20, "Rows of a batch.")
 _VOCABULARY = flags.DEFINE_integer("vocabulary_size", 10_000, "Words.")
 _STEPS = flags.DEFINE_integer("steps", 200, "Steps of each training.", lower_bound=40)
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.", lower_bound=1)
+_PRECISION = flags.DEFINE_string("precision", "auto", "Of tflm.")
 _COMPILE = flags.DEFINE_bool("torch_compile", False, "Measure torch.compile, too.")
 WARM_UP_STEPS = 20
 
@@ -82,7 +83,7 @@ def run_tflm(folder: Path) -> float:
     run(
         [
             *(sys.executable, "-m", "trainers.train", "--config=lstm_small"),
-            *(f"--corpus={_TEXT.value}", f"--run_dir={folder}", "--precision=float32"),
+            *(f"--corpus={_TEXT.value}", f"--run_dir={folder}", f"--precision={_PRECISION.value}"),
             *("--config.tokenizer.kind=word", "--config.tokenizer.split=whitespace"),
             f"--config.tokenizer.vocabulary_size={_VOCABULARY.value}",
             f"--config.model.vocabulary_size={_VOCABULARY.value}",

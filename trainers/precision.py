@@ -7,7 +7,7 @@ import keras
 from trainers.train_step import updates_rows
 
 # Operations of a step. Smaller steps have no products that are large enough to gain from bfloat16.
-LEAST_OPERATIONS = 2e10
+LEAST_OPERATIONS = 4e9
 
 
 def choices(objective, precision: str, operations: float) -> list[str]:

@@ -34,8 +34,13 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0, z_loss: float = 
     Returns:
         (...) float32.
     """
-    normalizer = ops.logsumexp(logits, axis=-1)
-    return _losses(logits, normalizer, labels, label_smoothing, z_loss)
+
+    @ops.custom_gradient
+    def losses(logits):
+        softmax = _Softmax(logits, labels, label_smoothing, z_loss)
+        return softmax.losses(), softmax.slopes
+
+    return losses(logits)
 
 
 def scores(model, hidden, labels):
@@ -73,76 +78,120 @@ def loss(model, hidden, labels, weights, label_smoothing: float = 0.0, z_loss: f
     """
     table, bias = model.output_table()
     count = _num_chunks(labels.shape, table.shape[0])
-    if count == 1:
-        losses = cross_entropy(model.logits(hidden), labels, label_smoothing, z_loss)
-        return ops.sum(losses * weights)
-    label_chunks, weight_chunks = _split(labels, count), _split(weights, count)
+    rows, row_labels, row_weights = (_split(x, count) for x in (hidden, labels, weights))
+    whole = _whole if count == 1 else _in_chunks
+
+    def softmax(rows, labels, output):
+        return _Softmax(model.logits(rows, output), labels, label_smoothing, z_loss)
+
+    @ops.custom_gradient
+    def total(rows, table, *bias):
+        return whole(softmax, rows, row_labels, row_weights, table, bias)
+
+    # Copies: what has a gradient of its own takes tensors and no variables.
+    return total(rows, *(ops.copy(x) for x in (table, bias) if x is not None))
+
+
+def _whole(softmax, rows, labels, weights, table, bias):
+    """The sum of losses and its gradient, where all logits may be held at once."""
+    rows, labels, weights = rows[0], labels[0], weights[0]
+    narrow = ops.cast(table, rows.dtype)
+    part = softmax(rows, labels, (narrow, *bias, None)[:2])
+
+    def gradient(upstream):
+        d_rows, *others = _gradients(part, upstream * weights, rows, narrow, bias)
+        return d_rows[None], *others
+
+    return ops.sum(part.losses() * weights), gradient
+
+
+def _in_chunks(softmax, rows, labels, weights, table, bias):
+    """The same, one chunk after the other."""
+    narrow = ops.cast(table, rows.dtype)
     # Gradients of positions are computed as if the largest weight were 1, and float16 keeps its range.
     largest = ops.maximum(ops.max(weights), 1e-30)
 
-    @ops.custom_gradient
-    def total(hidden_chunks, table, *bias):
-        output = (table, *bias, None)[:2]
-        narrow = ops.cast(table, hidden_chunks.dtype)
+    def body(i, state):
+        total, d_rows, *others = state
+        part = softmax(rows[i], labels[i], (narrow, *bias, None)[:2])
+        d_chunk, *more = _gradients(part, weights[i] / largest, rows[i], narrow, bias)
+        return [
+            total + ops.sum(part.losses() * weights[i]),
+            ops.slice_update(d_rows, (i, 0, 0), d_chunk[None]),
+            *(a + b for a, b in zip(others, more, strict=True)),
+        ]
 
-        def body(i, state):
-            total, d_hidden, d_table, *d_bias = state
-            rows, row_labels, row_weights = hidden_chunks[i], label_chunks[i], weight_chunks[i]
-            logits = model.logits(rows, output)
-            normalizer = ops.logsumexp(logits, axis=-1)
-            losses = _losses(logits, normalizer, row_labels, label_smoothing, z_loss)
-            slopes = _slopes(logits, normalizer, row_labels, label_smoothing, z_loss)
-            slopes = slopes * (row_weights / largest)[:, None]
-            d_bias = [d + ops.sum(slopes, axis=0) for d in d_bias]
-            slopes = ops.cast(slopes, rows.dtype)
-            d_rows = ops.matmul(slopes, narrow)
-            d_table = d_table + ops.cast(ops.matmul(ops.transpose(slopes), rows), "float32")
-            return [
-                total + ops.sum(losses * row_weights),
-                ops.slice_update(d_hidden, (i, 0, 0), d_rows[None]),
-                d_table,
-                *d_bias,
-            ]
+    begin = [ops.zeros((), "float32"), ops.zeros_like(rows)]
+    begin += [ops.zeros(value.shape, "float32") for value in (table, *bias)]
+    total, *gradients = repeat(rows.shape[0], body, begin)
 
-        begin = [ops.zeros((), "float32"), ops.zeros_like(hidden_chunks)]
-        begin += [ops.zeros(value.shape, "float32") for value in (table, *bias)]
-        total, *gradients = repeat(count, body, begin)
+    def gradient(upstream):
+        factor = upstream * largest
+        values = (rows, table, *bias)
+        return tuple(
+            ops.cast(ops.cast(g, "float32") * factor, value.dtype)
+            for g, value in zip(gradients, values, strict=True)
+        )
 
-        def gradient(upstream):
-            factor = upstream * largest
-            values = (hidden_chunks, table, *bias)
-            return tuple(
-                ops.cast(ops.cast(g, "float32") * factor, value.dtype)
-                for g, value in zip(gradients, values, strict=True)
-            )
-
-        return total, gradient
-
-    # Copies: what has a gradient of its own takes tensors and no variables.
-    return total(_split(hidden, count), *(ops.copy(x) for x in (table, bias) if x is not None))
+    return total, gradient
 
 
-def _losses(logits, normalizer, labels, label_smoothing, z_loss):
-    chosen = ops.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    losses = normalizer - chosen
-    if label_smoothing:
-        # -mean log p: the cross-entropy to the uniform distribution.
-        uniform = normalizer - ops.mean(logits, axis=-1)
-        losses = (1 - label_smoothing) * losses + label_smoothing * uniform
-    if z_loss:
-        losses = losses + z_loss * ops.square(normalizer)
-    return losses
+def _gradients(softmax, upstream, rows, table, bias):
+    """Of `rows` (R, D), of the table (V, D) and, where there is one, of the bias (V,); the last two in float32.
+
+    Args:
+        upstream: (R,), the gradient of every loss.
+    """
+    slopes = softmax.slopes(upstream)
+    d_bias = [ops.sum(slopes, axis=0) for _ in bias]
+    slopes = ops.cast(slopes, rows.dtype)
+    d_table = ops.matmul(ops.transpose(slopes), rows)
+    return ops.matmul(slopes, table), ops.cast(d_table, "float32"), *d_bias
 
 
-def _slopes(logits, normalizer, labels, label_smoothing, z_loss):
-    """d loss / d logits of every row: (R, V)."""
-    size = logits.shape[-1]
-    slopes = ops.exp(logits - normalizer[:, None])
-    if z_loss:
-        slopes = slopes * (1 + 2 * z_loss * normalizer)[:, None]
-    is_label = ops.arange(size, dtype="int32")[None, :] == labels[:, None]
-    slopes = slopes - ops.where(is_label, 1 - label_smoothing, 0.0)
-    return slopes - label_smoothing / size if label_smoothing else slopes
+class _Softmax:
+    """The losses of positions and their gradients, which share the exponentials: these are computed once.
+
+    Args:
+        logits: (..., V) float32. labels: (...) int32.
+    """
+
+    def __init__(self, logits, labels, label_smoothing: float, z_loss: float):
+        self._logits, self._labels = logits, labels
+        self._smoothing, self._z_loss = label_smoothing, z_loss
+        highest = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+        self._exponentials = ops.exp(logits - highest)
+        self._total = ops.sum(self._exponentials, axis=-1)
+        self._normalizer = ops.log(self._total) + highest[..., 0]
+        self._chosen = ops.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+
+    def losses(self):
+        """(...) float32."""
+        losses = self._normalizer - self._chosen
+        if self._smoothing:
+            # -mean log p: the cross-entropy to the uniform distribution.
+            uniform = self._normalizer - ops.mean(self._logits, axis=-1)
+            losses = (1 - self._smoothing) * losses + self._smoothing * uniform
+        if self._z_loss:
+            losses = losses + self._z_loss * ops.square(self._normalizer)
+        return losses
+
+    def slopes(self, upstream):
+        """(...), the gradient of every loss -> that of the logits: (..., V)."""
+        size = self._logits.shape[-1]
+        factor = 1 + 2 * self._z_loss * self._normalizer if self._z_loss else 1.0
+        slopes = self._exponentials * (upstream * factor / self._total)[..., None]
+        if self._smoothing:
+            slopes = slopes - (upstream * (self._smoothing / size))[..., None]
+        # Only the label's slope is another: writing it takes no pass over all logits, as subtracting one-hots would.
+        p = ops.exp(self._chosen - self._normalizer)
+        of_label = p * factor - (1 - self._smoothing) - self._smoothing / size
+        flat = ops.reshape(slopes, (-1, size))
+        labels = ops.reshape(self._labels, (-1,))
+        rows = ops.arange(ops.shape(labels)[0], dtype=labels.dtype)
+        places = ops.stack([rows, labels], axis=1)
+        flat = ops.scatter_update(flat, places, ops.reshape(of_label * upstream, (-1,)))
+        return ops.reshape(flat, ops.shape(slopes))
 
 
 def _num_chunks(shape, vocabulary_size: int) -> int:
@@ -155,6 +204,8 @@ def _num_chunks(shape, vocabulary_size: int) -> int:
 def _split(tensor, count: int):
     """(B, T, ...) -> (C, R, ...); what fills the last chunk is 0, its weights too."""
     rest = tuple(tensor.shape[2:])
+    if count == 1:
+        return ops.reshape(tensor, (1, -1, *rest))
     num_positions = tensor.shape[0] * tensor.shape[1]
     rows = math.ceil(num_positions / count)
     tensor = ops.reshape(tensor, (num_positions, *rest))
