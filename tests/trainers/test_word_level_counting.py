@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from tflm import models
+from tflm.data.encode import encode_documents
 from tflm.data.store import build_store
 from tflm.data.training_texts import training_texts
 from tflm.models.rnn import RNNConfig
 from tflm.text import tokenizer as tokenizers
+from tflm.text.tokenizer import TokenizerConfig
 from trainers import objectives, recipes
 from trainers.experiment import TrainConfig
 from trainers.objectives.causal import CausalConfig
@@ -61,6 +63,8 @@ def test_the_recipes_read_the_words_that_everyone_reads(recipe, text):
         ids = np.asarray(split.tokens[1:-1]).tolist()
         assert len(ids) == len(expected)
         assert len(set(zip(ids, expected, strict=True))) == len(set(ids)) == len(set(expected))
+        # <unk> stands in the text; the tokenizer hides no word of the training text, and so all of them are its words.
+        assert split.num_unknown == 0
         # What a model predicts: each of them, and the end of the text.
         scored = RNNConfig(tokenizer.vocabulary_size, num_layers=1, hidden_dim=4)
         train = TrainConfig(batch_size=2, sequence_length=7)
@@ -70,3 +74,11 @@ def test_the_recipes_read_the_words_that_everyone_reads(recipe, text):
         assert evaluate(split)["num_tokens"] == len(expected) + 1
     # 33,278 for WikiText-2: its words, <unk> and <eos>; ours are these, <pad>, <s> and </s>.
     assert tokenizer.vocabulary_size == len(everyones) + 3
+
+
+def test_only_words_that_the_tokenizer_hides_count_as_unknown():
+    config = TokenizerConfig(kind="word", split="whitespace", sample_bytes=0)
+    tokenizer = tokenizers.train(config, ["a b <unk>"])
+    batch = encode_documents(tokenizer, ["a <unk> zebra <unk>"])
+    assert batch.tokens[1:-1].tolist().count(tokenizer.unk_id) == 3
+    assert batch.counts[0].tolist() == [19, 19, 4, 1]

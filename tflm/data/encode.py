@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tflm.data.duplicates import document_hash
+from tflm.text.tokenizer import SPECIAL_PIECES
 
 
 @dataclasses.dataclass
@@ -62,6 +63,9 @@ def encode_documents(tokenizer, texts: list[str]) -> EncodedBatch:
     lengths = np.fromiter((len(ids) + 2 for ids in encoded), np.int64, len(texts))
     tokens = np.empty(int(lengths.sum()), dtype=token_dtype(tokenizer.vocabulary_size))
     counts = np.empty((len(texts), len(COUNTS)), dtype=np.int64)
+    # Corpora as WikiText spell <unk> themselves: a word tokenizer reads it as what it says, and hides nothing.
+    name = SPECIAL_PIECES[tokenizer.unk_id]
+    is_spelled = tokenizer.encode(name) == [tokenizer.unk_id]
     start = 0
     for row, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
         end = start + len(ids) + 2
@@ -69,6 +73,9 @@ def encode_documents(tokenizer, texts: list[str]) -> EncodedBatch:
         tokens[start + 1 : end - 1] = ids
         tokens[end - 1] = tokenizer.eos_id
         unknown = np.count_nonzero(tokens[start + 1 : end - 1] == tokenizer.unk_id)
-        counts[row] = len(text.encode("utf-8")), len(text), len(text.split()), unknown
+        words = text.split()
+        if is_spelled:
+            unknown -= words.count(name)
+        counts[row] = len(text.encode("utf-8")), len(text), len(words), unknown
         start = end
     return EncodedBatch(tokens, lengths, hash_documents(texts), counts)

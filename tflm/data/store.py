@@ -32,7 +32,7 @@ class TokenSplit:
         num_characters: code points.
         num_words: what whitespace separates.
         num_documents: documents.
-        num_unknown: unk tokens.
+        num_unknown: unk tokens, without those that the text spells itself.
         bos_id: the token that begins a document.
     """
 
