@@ -40,7 +40,7 @@ class FeedForward(keras.layers.Layer):
         """(B, T, D) -> (B, T, D)."""
         x = self.expand(x)
         if self.activation == "swiglu":
-            gate, x = x[..., : self.intermediate_dim], x[..., self.intermediate_dim :]
+            gate, x = ops.split(x, 2, axis=-1)
             x = ops.silu(gate) * x
         else:
             x = ops.gelu(x, approximate=True)
