@@ -20,7 +20,7 @@ import keras
 from tflm import program
 from tflm.errors import UserError, unknown_name
 from tflm.run import RunFolder
-from trainers import feed, objectives, out_of_memory, terminal
+from trainers import feed, machine, objectives, out_of_memory, terminal
 from trainers.cluster import read_tf_config
 from trainers.journal import Journal, NoJournal
 from trainers.train_step import TRAINING_MODELS, updates_rows
@@ -35,12 +35,19 @@ class OneDevice:
     Attributes:
         is_chief: whether this process writes.
         num_replicas: devices that share a batch, over all machines.
+        num_machines: workers.
         can_compile: whether XLA may compile the step.
     """
 
     is_chief = True
     num_replicas = 1
+    num_machines = 1
     can_compile = True
+
+    @property
+    def num_devices(self) -> int:
+        """How many of what `machine.matmul_rate` measures; a processor is one, however many replicas share it."""
+        return self.num_machines if machine.device_memory() is None else self.num_replicas
 
     def scope(self):
         """Inside, variables are made on every device."""
@@ -178,9 +185,9 @@ class MultiWorker(Mirrored):
 
         cluster = read_tf_config()
         self.is_chief = cluster.index == 0
-        self._num_workers = len(cluster.addresses)
+        self.num_machines = len(cluster.addresses)
         terminal.say(
-            f"Worker {cluster.index} of {self._num_workers}, waiting for the others: "
+            f"Worker {cluster.index} of {self.num_machines}, waiting for the others: "
             f"{', '.join(cluster.addresses)}."
         )
         with self.watch(), program.quiet_native_messages():
@@ -192,7 +199,7 @@ class MultiWorker(Mirrored):
                     f"port taken? TensorFlow says: {_reason(error)}"
                 ) from error
         self.num_replicas = self.strategy.num_replicas_in_sync
-        self.num_local = self.num_replicas // self._num_workers
+        self.num_local = self.num_replicas // self.num_machines
         self.first_replica = cluster.index * self.num_local
         if not self.is_chief:
             terminal.be_quiet()
@@ -269,7 +276,7 @@ class MultiWorker(Mirrored):
 
     def describe(self) -> str:
         devices = f"{self.num_local} device{'s' * (self.num_local > 1)} each"
-        return f"{self._num_workers} workers with {devices} by tf.distribute"
+        return f"{self.num_machines} workers with {devices} by tf.distribute"
 
 
 def _reason(error) -> str:

@@ -235,7 +235,9 @@ def _fit(
         schedule=optimizers.learning_rate(config),
         tokens_per_step=source.tokens_per_step,
         bits_per_nat=bits_per_nat,
-        mfu_per_token=mfu.per_token(experiment, objective, source.tokens_per_step),
+        mfu_per_token=mfu.per_token(
+            experiment, objective, source.tokens_per_step, group.num_devices
+        ),
     )
     samples = callbacks.sampler(model, tokenizer, config)
     validation = callbacks.Validation(
