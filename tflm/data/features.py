@@ -11,7 +11,6 @@ Shapes: B batch, T time.
 TOKEN_IDS = "token_ids"  # (B, T) int32, what the model reads
 LABELS = "labels"  # (B, T) int32, what it must predict at each position
 WEIGHTS = "weights"  # (B, T) float32, sums to 1 over the whole effective batch
-STEP = "step"  # () int32, the batch's number, from which what is random in a loss is drawn
 RESET = "reset"  # (B,) bool, True where a row's recurrent state must start anew
 SOURCE_IDS = (
     "source_ids"  # (B, S) int32, what an encoder reads: `tokens..., eos`, then padding (id 0)

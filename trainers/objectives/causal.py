@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import numpy as np
-
 from tflm.config import check_ranges
-from tflm.data.features import LABELS, RESET, STEP, TOKEN_IDS, WEIGHTS
+from tflm.data.features import LABELS, RESET, TOKEN_IDS, WEIGHTS
 from tflm.errors import UserError
 
 
@@ -20,9 +18,6 @@ class CausalConfig:
             al. 2017, "Revisiting Activation Regularization for Language RNNs", have 2).
         temporal_activation_regularization: weight of the mean square of its change in a step (TAR; 1 or 2 there).
         z_loss: weight of log^2 of the softmax's denominator (Chowdhery et al. 2022, "PaLM", have 1e-4).
-        sampled_words: where a vocabulary is large, train on that many words drawn anew for every step, and
-        frequent_words: on the first words of the vocabulary, the most frequent ones of a word tokenizer; see
-            `tflm.metrics.sampled_cross_entropy`. 0 sampled words: all words, always.
     """
 
     carry_state: bool = True
@@ -30,8 +25,6 @@ class CausalConfig:
     z_loss: float = 0.0
     activation_regularization: float = 0.0
     temporal_activation_regularization: float = 0.0
-    sampled_words: int = 0
-    frequent_words: int = 4096
 
     def __post_init__(self):
         check_ranges(
@@ -40,33 +33,11 @@ class CausalConfig:
             z_loss=(0, None),
             activation_regularization=(0, None),
             temporal_activation_regularization=(0, None),
-            sampled_words=(0, None),
-            frequent_words=(1, None),
         )
-        if self.sampled_words and (self.label_smoothing or self.z_loss):
-            raise UserError(
-                "`objective.sampled_words` goes with neither label_smoothing nor z_loss, which need all words; set "
-                f"them to 0. Received: label_smoothing={self.label_smoothing}, z_loss={self.z_loss}."
-            )
 
     @property
     def regularizes_activations(self) -> bool:
         return bool(self.activation_regularization or self.temporal_activation_regularization)
-
-
-class Numbered:
-    """The batches of a source, each with its number.
-
-    Attributes:
-        steps_per_epoch, tokens_per_step: of the source.
-    """
-
-    def __init__(self, source):
-        self._source = source
-        self.steps_per_epoch, self.tokens_per_step = source.steps_per_epoch, source.tokens_per_step
-
-    def batch(self, step: int) -> dict:
-        return self._source.batch(step) | {STEP: np.int32(step)}
 
 
 class CausalObjective:
@@ -80,8 +51,7 @@ class CausalObjective:
     def loss_is_nats(self) -> bool:
         """Whether the loss is -log p and nothing else, so that it has bits per byte."""
         config = self.config
-        changed = config.label_smoothing or config.z_loss or config.regularizes_activations
-        return not (changed or config.sampled_words)
+        return not (config.label_smoothing or config.z_loss or config.regularizes_activations)
 
     def check_family(self, family: str) -> None:
         """Raises UserError for a family that cannot be trained with these settings."""
@@ -98,15 +68,8 @@ class CausalObjective:
     def batches(self, split, model, train):
         from tflm.data.windows import ContiguousLanes, ShuffledWindows
 
-        kind = ContiguousLanes if self._carries(model) else ShuffledWindows
-        source = kind(split, train.sequence_length, train.batch_size, train.seed)
-        return Numbered(source) if self._samples(model) else source
-
-    def _samples(self, model) -> bool:
-        """Whether there are more words than are to be summed."""
-        config = self.config
-        words = config.frequent_words + config.sampled_words
-        return config.sampled_words > 0 and words < model.config.vocabulary_size
+        source = ContiguousLanes if self._carries(model) else ShuffledWindows
+        return source(split, train.sequence_length, train.batch_size, train.seed)
 
     def initial_carry(self, model, batch_size: int) -> dict:
         return model.initial_state(batch_size) if self._carries(model) else {}
@@ -114,6 +77,7 @@ class CausalObjective:
     def loss(self, model, batch, carry):
         from keras import ops
 
+        from tflm.metrics.cross_entropy import loss
         from trainers.objectives.activation_regularization import activation_penalty
 
         keep = ops.logical_not(batch[RESET])[:, None] if carry else None
@@ -131,29 +95,15 @@ class CausalObjective:
             )
         else:
             hidden, state = model.hidden(batch[TOKEN_IDS], state or None, training=True)
-        return penalty + self._cross_entropy(model, hidden, batch), state if carry else {}
-
-    def _cross_entropy(self, model, hidden, batch):
-        from tflm.generation.sampling import uniform
-        from tflm.metrics import cross_entropy, sampled_cross_entropy
-
-        config = self.config
-        if not self._samples(model):
-            return cross_entropy.loss(
-                model,
-                hidden,
-                batch[LABELS],
-                batch[WEIGHTS],
-                label_smoothing=config.label_smoothing,
-                z_loss=config.z_loss,
-            )
-        strata = sampled_cross_entropy.num_strata(
-            model.config.vocabulary_size, config.frequent_words, config.sampled_words
+        total = penalty + loss(
+            model,
+            hidden,
+            batch[LABELS],
+            batch[WEIGHTS],
+            label_smoothing=self.config.label_smoothing,
+            z_loss=self.config.z_loss,
         )
-        numbers = uniform(0, batch[STEP], (1, strata))[0]
-        return sampled_cross_entropy.loss(
-            model, hidden, batch[LABELS], batch[WEIGHTS], config.frequent_words, numbers
-        )
+        return total, state if carry else {}
 
     def evaluator(self, model, train, tokenizer):
         from tflm.metrics.compression import LanguageModelScore
