@@ -22,7 +22,7 @@ def get_config() -> Experiment:
         tokenizer=beside.tokenizer,
         data=beside.data,
         train=TrainConfig(
-            steps=beside.train.steps,
+            epochs=beside.train.epochs,
             batch_size=11,
             sequence_length=128,
             learning_rate=2e-3,

@@ -38,18 +38,18 @@ def get_config() -> Experiment:
             hidden_dropout=0.2,
             output_dropout=0.3,
             word_dropout=0.02,
-            weight_dropout=0.2,
+            weight_dropout=0.1,
         ),
-        objective=CausalConfig(frequent_words=4096, sampled_words=2048),
+        objective=CausalConfig(),
         tokenizer=TokenizerConfig(
             kind="word", split="whitespace", vocabulary_size=40_000, sample_bytes=0
         ),
         data=DataConfig(corpus="wikitext2", documents="file"),
         train=TrainConfig(
-            steps=15_000,
+            epochs=6.0,
             batch_size=40,
             sequence_length=35,
-            learning_rate=3e-3,
+            learning_rate=4e-3,
             warmup_steps=300,
             schedule="linear",
             final_learning_rate=0.0,
