@@ -12,7 +12,7 @@ from tests.tiny_experiments import tiny_experiment
 from tests.zoo import VOCABULARY_SIZE
 from tflm.errors import UserError
 from tflm.run import RunFolder
-from trainers import fit, machine, profiler, update_ratio
+from trainers import distribution, fit, machine, mfu, objectives, profiler, update_ratio
 from trainers.callbacks import Progress
 
 RATE = 1e9
@@ -45,6 +45,30 @@ def test_mfu_is_the_share_of_the_rate(explained):
         expected = logged[step]["tokens_per_second"] * 6 * 16 * VOCABULARY_SIZE / RATE
         assert logged[step]["mfu"] == pytest.approx(expected, abs=6e-5)
         assert curve[step] == pytest.approx(expected, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("memory", "replicas", "machines", "expected"),
+    [(None, 1, 1, 1), (None, 4, 2, 2), ((1, 2), 4, 2, 4)],
+    ids=["processor", "two processors", "four GPUs"],
+)
+def test_the_rate_is_that_of_all_devices(
+    memory, replicas, machines, expected, corpus, monkeypatch, capsys
+):
+    """Replicas on a processor share it; a GPU is each one's own."""
+    monkeypatch.setattr(machine, "device_memory", lambda: memory)
+    monkeypatch.setattr(machine, "matmul_rate", lambda policy: RATE)
+    group = distribution.OneDevice()
+    group.num_replicas, group.num_machines = replicas, machines
+    assert group.num_devices == expected
+    experiment = tiny_experiment("word2vec", corpus)
+    experiment.model.vocabulary_size = 1000
+    seconds = mfu.per_token(
+        experiment, objectives.build(experiment.objective), 64, group.num_devices
+    )
+    assert seconds == pytest.approx(6 * 16 * 1000 / RATE / expected)
+    said = "this machine multiplies" if expected == 1 else f"each of {expected} devices multiplies"
+    assert said in capsys.readouterr().out
 
 
 def test_update_ratios_are_those_of_the_checkpoints(explained):
