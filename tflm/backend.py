@@ -91,7 +91,8 @@ def scan(step, state, inputs, reverse: bool = False):
         return jax.lax.scan(step, state, inputs, reverse=reverse)
     import tensorflow as tf
 
-    length = tf.shape(inputs[0])[0]
+    # A number where it is known: XLA cannot go back through a loop of unknown length.
+    length = inputs[0].shape[0] or tf.shape(inputs[0])[0]
     arrays = [tf.TensorArray(x.dtype, length, element_shape=x.shape[1:]).unstack(x) for x in inputs]
 
     # One step more, for what its outputs look like; nothing uses its values, so they are not computed.

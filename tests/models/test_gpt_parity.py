@@ -9,7 +9,7 @@ from tests import zoo
 from tests.models import numpy_gpt
 from tflm import models
 from tflm.errors import UserError
-from tflm.layers.attention import CausalSelfAttention
+from tflm.layers.attention import Attention
 from tflm.layers.rotary import rotate
 from tflm.models.gpt import GPTConfig
 from tflm.run import named_arrays
@@ -55,7 +55,7 @@ def test_the_whole_model_equals_numpy(name):
 def test_attention_equals_keras_grouped_query_attention():
     """The same weights in keras.layers.GroupQueryAttention under a causal mask, no rotation."""
     heads, groups, width, hidden = 4, 2, 3, 12
-    ours = CausalSelfAttention(hidden, heads, groups, None, 0.0, True, name="attention")
+    ours = Attention(hidden, heads, groups, None, 0.0, True, name="attention")
     ours.build((None, None, hidden))
     random = np.random.default_rng(0)
     for variable in ours.variables:

@@ -1,21 +1,42 @@
-"""Causal self-attention with grouped keys and a cache.
+"""Multi-head attention: causal with a cache, of a whole text to itself, or to a source that was read before.
 
 Vaswani et al. 2017, "Attention Is All You Need", equation 1; grouped queries by Ainslie et al. 2023, "GQA".
 
-Shapes: B batch, T time, D hidden, H query heads, K key-value heads, G = H / K, Dh = D / H, S cache length.
+Shapes: B batch, T time, D hidden, H query heads, K key-value heads, G = H / K, Dh = D / H, S keys (of the text, of the
+cache, or of the source).
 """
 
 import keras
 from keras import ops
 
+from tflm.errors import UserError
 from tflm.layers.dropout import Dropout
 from tflm.layers.rotary import rotate
 
-HIDDEN = -1e9  # added to the score of a slot that may not be seen; finite in bfloat16 too
+HIDDEN = -1e9  # added to the score of a key that may not be seen; finite in bfloat16 too
 
 
-class CausalSelfAttention(keras.layers.Layer):
-    """Attention of every position to itself and the positions before it.
+def check_heads(config) -> None:
+    """Whether the heads of a GPTConfig or Seq2SeqTransformerConfig fit its widths; else a UserError."""
+    if config.hidden_dim % config.num_heads:
+        raise UserError(
+            "`num_heads` must divide `hidden_dim`. "
+            f"Received: num_heads={config.num_heads}, hidden_dim={config.hidden_dim}."
+        )
+    if config.num_key_value_heads and config.num_heads % config.num_key_value_heads:
+        raise UserError(
+            "`num_key_value_heads` must divide `num_heads`. Received: "
+            f"num_key_value_heads={config.num_key_value_heads}, num_heads={config.num_heads}."
+        )
+    if config.positions == "rotary" and (config.hidden_dim // config.num_heads) % 2:
+        raise UserError(
+            "Rotary positions need heads of even width. "
+            f"Received: hidden_dim={config.hidden_dim}, num_heads={config.num_heads}."
+        )
+
+
+class Attention(keras.layers.Layer):
+    """Attention of every position to the positions of its own text, or of a source.
 
     Args:
         hidden_dim: D.
@@ -24,46 +45,90 @@ class CausalSelfAttention(keras.layers.Layer):
         rotary_base: longest wavelength of the rotary embedding; None for no rotation.
         dropout: rate on the attention weights.
         use_bias: whether the projections have a bias.
+        causal: whether a position sees itself and the positions before it only.
+        of_source: whether keys and values are those of another sequence, see `read`; then nothing is rotated.
     """
 
     def __init__(
-        self, hidden_dim, num_heads, num_key_value_heads, rotary_base, dropout, use_bias, name
+        self,
+        hidden_dim,
+        num_heads,
+        num_key_value_heads,
+        rotary_base,
+        dropout,
+        use_bias,
+        name,
+        causal=True,
+        of_source=False,
     ):
         super().__init__(name=name)
         self.num_heads = num_heads
         self.num_key_value_heads = num_key_value_heads
         self.head_dim = hidden_dim // num_heads
         self.rotary_base = rotary_base
-        # One product for queries, keys and values.
-        width = (num_heads + 2 * num_key_value_heads) * self.head_dim
-        self.query_key_value = keras.layers.Dense(width, use_bias=use_bias, name="query_key_value")
-        self.output_projection = keras.layers.Dense(
-            hidden_dim, use_bias=use_bias, name="output_projection"
-        )
+        self.causal = causal
+        self.of_source = of_source
+        queries, keys = num_heads * self.head_dim, num_key_value_heads * self.head_dim
+
+        def dense(width, name):
+            return keras.layers.Dense(width, use_bias=use_bias, name=name)
+
+        # One product for all that is made of one input.
+        if of_source:
+            self.query = dense(queries, "query")
+            self.key_value = dense(2 * keys, "key_value")
+        else:
+            self.query_key_value = dense(queries + 2 * keys, "query_key_value")
+        self.output_projection = dense(hidden_dim, "output_projection")
         self.dropout = Dropout(dropout, name="dropout")
 
     def build(self, shape):
-        self.query_key_value.build(shape)
+        for layer in (self.query, self.key_value) if self.of_source else (self.query_key_value,):
+            layer.build(shape)
         self.output_projection.build((*shape[:-1], self.num_heads * self.head_dim))
         self.built = True
 
-    def call(self, x, position=0, cache=None, training=None):
+    def read(self, source):
+        """The keys (B, K, Dh, S) and values (B, K, S, Dh) of a source (B, S, D), as `call` wants them."""
+        key_value = self._heads(self.key_value(source), 2 * self.num_key_value_heads)
+        key, value = ops.split(key_value, 2, axis=2)
+        return ops.transpose(key, (0, 2, 3, 1)), ops.transpose(value, (0, 2, 1, 3))
+
+    def call(self, x, position=0, cache=None, visible=None, training=None):
         """
         Args:
             x: (B, T, D).
             position: () int32, the position of x[:, 0].
-            cache: None, or keys and values of the positions before, each (B, S, K, Dh).
+            cache: None, or keys and values of the positions before, each (B, S, K, Dh); of a source what `read` gave.
+            visible: (B, S) bool, which keys may be seen at all; None for every key.
 
         Returns:
-            (B, T, D) and the cache with this call's keys and values written at `position` (or None).
+            (B, T, D); the cache with this call's keys and values written at `position` (or as it was); and the
+            weights (B, H, T, S), float32.
         """
-        batch, time = ops.shape(x)[0], ops.shape(x)[1]
+        bias = None
+        if self.of_source:
+            query = self._heads(self.query(x), self.num_heads) * self.head_dim**-0.5
+            key, value = cache
+        else:
+            query, key, value, slots, positions, cache = self._of_itself(x, position, cache)
+            if self.causal:
+                bias = ops.where(slots[None, :] <= positions[:, None], 0.0, HIDDEN)  # (T, S)
+        if visible is not None:
+            hidden = ops.where(visible, 0.0, HIDDEN)[:, None, None, None, :]
+            bias = hidden if bias is None else bias + hidden
+        mixed, weights = self._gather(query, key, value, bias, training)
+        return self.output_projection(mixed), cache, weights
+
+    def _heads(self, x, count):
+        return ops.reshape(x, (ops.shape(x)[0], ops.shape(x)[1], count, self.head_dim))
+
+    def _of_itself(self, x, position, cache):
         heads, groups = self.num_heads, self.num_key_value_heads
-        mixed = self.query_key_value(x)
-        mixed = ops.reshape(mixed, (batch, time, heads + 2 * groups, self.head_dim))
+        mixed = self._heads(self.query_key_value(x), heads + 2 * groups)
         # Split, not sliced: the gradient of a slice writes all of `mixed` again, and on one core.
         query_key, value = ops.split(mixed, [heads + groups], axis=2)
-        positions = position + ops.arange(time, dtype="int32")
+        slots = positions = position + ops.arange(ops.shape(x)[1], dtype="int32")
         if self.rotary_base is not None:
             query_key = rotate(query_key, positions, self.rotary_base)
         query, key = ops.split(query_key, [heads], axis=2)
@@ -74,24 +139,26 @@ class CausalSelfAttention(keras.layers.Layer):
             value = ops.slice_update(cache[1], (0, position, 0, 0), ops.cast(value, cache[1].dtype))
             cache = (key, value)
             slots = ops.arange(ops.shape(key)[1], dtype="int32")
-        else:
-            slots = positions
-        visible = slots[None, :] <= positions[:, None]  # (T, S)
+        key = ops.transpose(ops.cast(key, query.dtype), (0, 2, 3, 1))  # (B, K, Dh, S)
+        value = ops.transpose(ops.cast(value, query.dtype), (0, 2, 1, 3))  # (B, K, S, Dh)
+        return query, key, value, slots, positions, cache
 
+    def _gather(self, query, key, value, bias, training):
+        batch, time = ops.shape(query)[0], ops.shape(query)[1]
+        heads, groups = self.num_heads, self.num_key_value_heads
         # Query heads that share a key head stand together in rows, so that no key is ever copied.
         query = ops.reshape(query, (batch, time, groups, heads // groups, self.head_dim))
         query = ops.transpose(query, (0, 2, 3, 1, 4))  # (B, K, G, T, Dh)
         query = ops.reshape(query, (batch, groups, (heads // groups) * time, self.head_dim))
-        key = ops.transpose(ops.cast(key, query.dtype), (0, 2, 3, 1))  # (B, K, Dh, S)
-        scores = ops.matmul(query, key)  # (B, K, G * T, S)
-        scores = ops.reshape(scores, (batch, groups, heads // groups, time, ops.shape(slots)[0]))
-        bias = ops.where(visible, 0.0, HIDDEN)
-        weights = ops.softmax(ops.cast(scores, "float32") + bias, axis=-1)
-        weights = self.dropout(ops.cast(weights, query.dtype), training=training)
-        weights = ops.reshape(weights, (batch, groups, (heads // groups) * time, -1))
-        value = ops.transpose(ops.cast(value, query.dtype), (0, 2, 1, 3))  # (B, K, S, Dh)
-        mixed = ops.matmul(weights, value)  # (B, K, G * T, Dh)
+        scores = ops.matmul(query, ops.cast(key, query.dtype))  # (B, K, G * T, S)
+        length = ops.shape(key)[3]
+        scores = ops.reshape(scores, (batch, groups, heads // groups, time, length))
+        scores = ops.cast(scores, "float32")
+        shares = ops.softmax(scores if bias is None else scores + bias, axis=-1)
+        weights = self.dropout(ops.cast(shares, query.dtype), training=training)
+        weights = ops.reshape(weights, (batch, groups, (heads // groups) * time, length))
+        mixed = ops.matmul(weights, ops.cast(value, query.dtype))  # (B, K, G * T, Dh)
         mixed = ops.reshape(mixed, (batch, heads, time, self.head_dim))
         mixed = ops.transpose(mixed, (0, 2, 1, 3))
         mixed = ops.reshape(mixed, (batch, time, heads * self.head_dim))
-        return self.output_projection(mixed), cache
+        return mixed, ops.reshape(shares, (batch, heads, time, length))

@@ -5,11 +5,12 @@ from keras import ops
 
 from tflm.errors import unknown_name
 
-ACTIVATIONS = ("gelu", "swiglu")
+ACTIVATIONS = ("relu", "gelu", "swiglu")
 
 
 class FeedForward(keras.layers.Layer):
-    """Two products with GELU (tanh form) between them, or SwiGLU (Shazeer 2020, "GLU Variants", eq. 6).
+    """Two products with ReLU (Vaswani et al. 2017, eq. 2) or GELU (tanh form) between them, or SwiGLU (Shazeer 2020,
+    "GLU Variants", eq. 6).
 
     The tanh form of GELU is used because the exact one has no operator on several runtimes.
 
@@ -42,6 +43,8 @@ class FeedForward(keras.layers.Layer):
         if self.activation == "swiglu":
             gate, x = ops.split(x, 2, axis=-1)
             x = ops.silu(gate) * x
+        elif self.activation == "relu":
+            x = ops.relu(x)
         else:
             x = ops.gelu(x, approximate=True)
         return self.output_projection(x)

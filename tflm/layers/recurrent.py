@@ -9,12 +9,17 @@ with the state stays in the loop. Weights have Keras' names, shapes and gate ord
 Weight drop: Merity et al. 2017, "Regularizing and Optimizing LSTM Language Models", section 3: DropConnect (Wan et al.
 2013) on the product with the state, one mask for all T steps.
 
+Padding: a step that may not be seen has its input gate closed and its forget gate (the update gate of a GRU) open, by
+what is added in front of the loop. The cell (the GRU's state) then goes through it unchanged, bit by bit, and no loop
+needs to know of it; the LSTM's hidden state at such a step means nothing.
+
 Shapes: B batch, T time, D input, U units.
 """
 
 import contextlib
 
 import keras
+import numpy as np
 from keras import ops
 
 from tflm.errors import unknown_name
@@ -26,6 +31,7 @@ class LSTMCell(keras.layers.Layer):
     """One step. Gates in the order input, forget, candidate, output."""
 
     gates = 4
+    passing = (-1.0, 1.0, 0.0, 0.0)  # the gates of a step that leaves the cell as it is
     state_names = ("hidden", "cell")
 
     def __init__(self, units, name):
@@ -58,6 +64,7 @@ class GRUCell(keras.layers.Layer):
     """One step. Gates in the order update, reset, candidate."""
 
     gates = 3
+    passing = (1.0, 0.0, 0.0)
     state_names = ("hidden",)
     replaced_kernel = None
 
@@ -99,6 +106,7 @@ class GRUCell(keras.layers.Layer):
 
 
 CELLS = {"lstm": LSTMCell, "gru": GRUCell}
+SATURATED = 1e4  # sigmoid(+-1e4) is 1 or 0 in every precision, and 1e4 is finite in float16
 
 
 class Recurrent(keras.layers.Layer):
@@ -127,18 +135,19 @@ class Recurrent(keras.layers.Layer):
         self.loop.build((*shape[:-1], self.cell.gates * self.cell.units))
         self.built = True
 
-    def call(self, x, states, training=None):
+    def call(self, x, states, visible=None, training=None):
         """
         Args:
             x: (B, T, D).
             states: a list of (B, U), one for each of the cell's state_names.
+            visible: (B, T) bool, False at steps that leave the cell as it is; None for none.
 
         Returns:
             (B, T, U) and the states after the last step.
         """
         if training and self.cell.state_names == LSTMCell.state_names:
-            return self._differentiable(x, states)
-        projected = self.input_projection(x)
+            return self._differentiable(x, states, visible)
+        projected = self._passing(self.input_projection(x), visible)
         states = [ops.cast(state, projected.dtype) for state in states]
         if not training or not self.weight_dropout.rate:
             return self._over_time(projected, states)
@@ -153,12 +162,19 @@ class Recurrent(keras.layers.Layer):
         output, *states = self.loop(projected, initial_state=states)
         return output, states
 
-    def _differentiable(self, x, states):
+    def _differentiable(self, x, states, visible):
         projected = self.input_projection(ops.transpose(x, (1, 0, 2)))  # (T, B, 4 U)
+        projected = self._passing(projected, None if visible is None else ops.transpose(visible))
         kernel = self._dropped_kernel(projected.dtype)
         states = [ops.cast(state, projected.dtype) for state in states]
         outputs, *states = lstm_over_time(projected, kernel, *states)
         return ops.transpose(outputs, (1, 0, 2)), states
+
+    def _passing(self, projected, visible):
+        if visible is None:
+            return projected
+        passing = SATURATED * np.repeat(np.array(self.cell.passing, "float32"), self.cell.units)
+        return ops.where(visible[..., None], projected, ops.cast(passing, projected.dtype))
 
     def _dropped_kernel(self, dtype):
         """The recurrent kernel of a step of training, with one mask for the whole sequence."""

@@ -1,32 +1,58 @@
-"""One pre-norm Transformer block."""
+"""One Transformer block: of GPT, of an encoder, and of a decoder that reads a source."""
 
 import keras
 
-from tflm.layers.attention import CausalSelfAttention
+from tflm.layers.attention import Attention
 from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import FeedForward
 from tflm.layers.normalization import normalization
 
 
 class TransformerBlock(keras.layers.Layer):
-    """x + attention(norm(x)), then x + feed_forward(norm(x)): the order of GPT-2.
+    """x + attention(norm(x)), where it reads a source x + source_attention(norm(x)), then x + feed_forward(norm(x)).
+
+    That is the order of GPT-2; of Vaswani et al. 2017 it is norm(x + attention(x)), and so on.
 
     Args:
-        config: a GPTConfig.
+        config: a GPTConfig or Seq2SeqTransformerConfig.
+        causal: whether a position sees itself and the positions before it only.
+        reads_source: whether it also attends to a source.
+        norm_first: GPT-2's order.
+        attention_dropout: rate on the attention weights; None for the config's `dropout`.
     """
 
-    def __init__(self, config, name):
+    def __init__(
+        self,
+        config,
+        name,
+        causal=True,
+        reads_source=False,
+        norm_first=True,
+        attention_dropout=None,
+    ):
         super().__init__(name=name)
+        self.norm_first = norm_first
+
+        def attention(name, **options):
+            return Attention(
+                hidden_dim=config.hidden_dim,
+                num_heads=config.num_heads,
+                num_key_value_heads=config.num_key_value_heads or config.num_heads,
+                rotary_base=config.rotary_base if config.positions == "rotary" else None,
+                dropout=config.dropout if attention_dropout is None else attention_dropout,
+                use_bias=config.use_bias,
+                name=name,
+                **options,
+            )
+
         self.attention_norm = normalization(config.normalization, "attention_norm")
-        self.attention = CausalSelfAttention(
-            hidden_dim=config.hidden_dim,
-            num_heads=config.num_heads,
-            num_key_value_heads=config.num_key_value_heads or config.num_heads,
-            rotary_base=config.rotary_base if config.positions == "rotary" else None,
-            dropout=config.dropout,
-            use_bias=config.use_bias,
-            name="attention",
-        )
+        self.attention = attention("attention", causal=causal)
+        self.source_attention = None
+        if reads_source:
+            self.source_attention_norm = normalization(
+                config.normalization, "source_attention_norm"
+            )
+            self.source_attention = attention("source_attention", of_source=True)
         self.feed_forward_norm = normalization(config.normalization, "feed_forward_norm")
         self.feed_forward = FeedForward(
             hidden_dim=config.hidden_dim,
@@ -38,20 +64,54 @@ class TransformerBlock(keras.layers.Layer):
         self.dropout = Dropout(config.dropout, name="dropout")
 
     def build(self, shape):
-        for layer in (
+        layers = [
             self.attention_norm,
             self.attention,
             self.feed_forward_norm,
             self.feed_forward,
-        ):
+        ]
+        if self.source_attention is not None:
+            layers += [self.source_attention_norm, self.source_attention]
+        for layer in layers:
             layer.build(shape)
         self.built = True
 
-    def call(self, x, position=0, cache=None, training=None):
-        """(B, T, D) and the cache -> the same, as CausalSelfAttention."""
-        mixed, cache = self.attention(
-            self.attention_norm(x), position=position, cache=cache, training=training
+    def read(self, source):
+        """(B, S, D) -> its keys and values for this block, see `Attention.read`."""
+        return self.source_attention.read(source)
+
+    def call(self, x, position=0, cache=None, visible=None, source=None, training=None):
+        """
+        Args:
+            x, position, cache: as Attention's.
+            visible: (B, S) bool, which positions may be seen: of the source in a block that reads one, else of x.
+            source: what `read` returned, in a block that reads a source.
+
+        Returns:
+            (B, T, D), the cache, and the weights (B, H, T, S) of its last attention.
+        """
+        mixed, cache, weights = self.attention(
+            self._before(x, self.attention_norm),
+            position=position,
+            cache=cache,
+            visible=None if self.source_attention is not None else visible,
+            training=training,
         )
+        x = self._after(x, mixed, self.attention_norm, training)
+        if self.source_attention is not None:
+            mixed, _, weights = self.source_attention(
+                self._before(x, self.source_attention_norm),
+                cache=source,
+                visible=visible,
+                training=training,
+            )
+            x = self._after(x, mixed, self.source_attention_norm, training)
+        mixed = self.feed_forward(self._before(x, self.feed_forward_norm))
+        return self._after(x, mixed, self.feed_forward_norm, training), cache, weights
+
+    def _before(self, x, norm):
+        return norm(x) if self.norm_first else x
+
+    def _after(self, x, mixed, norm, training):
         x = x + self.dropout(mixed, training=training)
-        x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)), training=training)
-        return x, cache
+        return x if self.norm_first else norm(x)

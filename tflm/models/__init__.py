@@ -11,6 +11,12 @@ FAMILIES = {
     "glove": ("tflm.models.glove", "GloVeConfig", "GloVe"),
     "rnn": ("tflm.models.rnn", "RNNConfig", "RNN"),
     "gpt": ("tflm.models.gpt", "GPTConfig", "GPT"),
+    "seq2seq_transformer": (
+        "tflm.models.seq2seq_transformer",
+        "Seq2SeqTransformerConfig",
+        "Seq2SeqTransformer",
+    ),
+    "seq2seq_lstm": ("tflm.models.seq2seq_lstm", "Seq2SeqLSTMConfig", "Seq2SeqLSTM"),
     "fasttext_classifier": (
         "tflm.models.fasttext_classifier",
         "FastTextClassifierConfig",
@@ -48,13 +54,16 @@ def build(config, seed: int = 0, precision: str = "float32", initializers: dict 
     import numpy as np
 
     from tflm.models.initialization import initialize
+    from tflm.models.sequence_to_sequence import SequenceToSequence
 
     module, _, model_name = FAMILIES[family_of(config)]
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
         model = getattr(importlib.import_module(module), model_name)(config)
-        model(np.zeros((1, 2), "int32"))
+        token_ids = np.zeros((1, 2), "int32")
+        reads_source = isinstance(model, SequenceToSequence)
+        _ = model(token_ids, token_ids) if reads_source else model(token_ids)
     finally:
         keras.config.set_dtype_policy(before)
     initialize(model, seed, initializers or {})

@@ -13,7 +13,8 @@ import keras
 from keras import ops
 
 from tflm.config import check_ranges
-from tflm.errors import UserError, unknown_name
+from tflm.errors import unknown_name
+from tflm.layers.attention import check_heads
 from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import ACTIVATIONS
 from tflm.layers.normalization import NORMALIZATIONS, normalization
@@ -52,16 +53,7 @@ class GPTConfig:
             max_sequence_length=(1, None),
             dropout=(0, 1),
         )
-        if self.hidden_dim % self.num_heads:
-            raise UserError(
-                "`num_heads` must divide `hidden_dim`. "
-                f"Received: num_heads={self.num_heads}, hidden_dim={self.hidden_dim}."
-            )
-        if self.num_key_value_heads and self.num_heads % self.num_key_value_heads:
-            raise UserError(
-                "`num_key_value_heads` must divide `num_heads`. Received: "
-                f"num_key_value_heads={self.num_key_value_heads}, num_heads={self.num_heads}."
-            )
+        check_heads(self)
         for field, choices in (
             ("positions", POSITIONS),
             ("normalization", NORMALIZATIONS),
@@ -69,11 +61,6 @@ class GPTConfig:
         ):
             if getattr(self, field) not in choices:
                 raise unknown_name(field, getattr(self, field), choices)
-        if self.positions == "rotary" and (self.hidden_dim // self.num_heads) % 2:
-            raise UserError(
-                "Rotary positions need heads of even width. "
-                f"Received: hidden_dim={self.hidden_dim}, num_heads={self.num_heads}."
-            )
 
 
 class GPT(LanguageModel):
@@ -144,7 +131,7 @@ class GPT(LanguageModel):
         new_state = {}
         for i, block in enumerate(self.blocks):
             cache = None if state is None else (state[f"kv_cache_k_{i}"], state[f"kv_cache_v_{i}"])
-            x, cache = block(x, position=position, cache=cache, training=training)
+            x, cache, _ = block(x, position=position, cache=cache, training=training)
             if cache is not None:
                 new_state[f"kv_cache_k_{i}"], new_state[f"kv_cache_v_{i}"] = cache
         return self.final_norm(x), new_state

@@ -44,7 +44,7 @@ def _initial_value(model, variable, seed: int, own: dict) -> np.ndarray:
         return np.ones(shape, "float32")
     if "bias" in name or name == "beta":
         value = np.zeros(shape, "float32")
-        if "input_projection" in path and model.config.cell == "lstm":
+        if "input_projection" in path and model.cell == "lstm":
             units = len(value) // 4
             value[units : 2 * units] = 1.0
         return value
@@ -67,6 +67,17 @@ def _orthogonal(random: np.random.Generator, size: int) -> np.ndarray:
 def small_uniform(random: np.random.Generator, shape) -> np.ndarray:
     """Uniform in +-0.5/D, as word2vec.c begins the table of input vectors (V, D)."""
     return (random.random(shape, dtype="float32") - 0.5) / shape[-1]
+
+
+def glorot_uniform(random: np.random.Generator, shape) -> np.ndarray:
+    """Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks", eq. 16."""
+    limit = (6 / (shape[0] + shape[1])) ** 0.5
+    return random.uniform(-limit, limit, shape)
+
+
+def normal_by_width(random: np.random.Generator, shape) -> np.ndarray:
+    """Rows (V, D) of length 1 on average, so that logits of normed states have a variance of 1."""
+    return random.normal(0, shape[-1] ** -0.5, shape)
 
 
 def zeros(random: np.random.Generator, shape) -> np.ndarray:

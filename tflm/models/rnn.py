@@ -87,6 +87,7 @@ class RNN(LanguageModel):
     def __init__(self, config: RNNConfig, name="rnn"):
         super().__init__(name=name)
         self.config = config
+        self.cell = config.cell
         width, widths = config.embedding_dim or config.hidden_dim, config.widths
         self.token_embedding = keras.layers.Embedding(
             config.vocabulary_size, width, name="token_embedding"

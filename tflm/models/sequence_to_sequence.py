@@ -3,11 +3,17 @@
 Shapes: B batch, S source time, T target time, D what goes into the output layer, V vocabulary of the target.
 """
 
+import keras
 from keras import ops
 
+from tflm.errors import UserError, unknown_name
+from tflm.models.initialization import glorot_uniform, normal_by_width
 from tflm.models.language_model import LanguageModel
 
 PAD_ID = 0  # of every tokenizer; a text never holds it
+# What one table serves: both sides' input and the output (Press and Wolf 2017), input and output of the decoder,
+# or one thing only.
+SHARING = ("all", "decoder", "none")
 
 
 class SequenceToSequence(LanguageModel):
@@ -25,9 +31,52 @@ class SequenceToSequence(LanguageModel):
     alone: then a target begins, and no cache is kept, which is how a loss reads it.
 
     `max_source_length` and `max_sequence_length` are the longest source and target, or None for no limit.
+
+    Args:
+        config: the family's, with vocabulary_size, source_vocabulary_size (0: the target's) and share_embeddings.
+        width: E, of the embeddings and of what goes into the output layer.
     """
 
-    max_source_length = None
+    residual_projections = ()
+    carries_state = False
+    # Of both families' papers and of fairseq; the product of queries, keys and values is one matrix, which narrows it.
+    initializers = {
+        "kernel": glorot_uniform,
+        "embeddings": normal_by_width,
+        "unembedding": normal_by_width,
+    }
+
+    def __init__(self, config, width: int, name: str):
+        super().__init__(name=name)
+        check_sharing(config)
+        self.config = config
+        size = config.vocabulary_size
+        self.token_embedding = keras.layers.Embedding(size, width, name="token_embedding")
+        self.source_embedding = self.token_embedding
+        if config.share_embeddings != "all":
+            self.source_embedding = keras.layers.Embedding(
+                config.source_vocabulary_size or size, width, name="source_embedding"
+            )
+        if config.share_embeddings == "none":
+            self.unembedding = self.add_weight(shape=(size, width), name="unembedding")
+
+    @property
+    def max_sequence_length(self) -> int | None:
+        return self.config.max_sequence_length
+
+    @property
+    def max_source_length(self) -> int | None:
+        return self.config.max_source_length
+
+    def output_table(self):
+        """(V, E), no bias."""
+        if self.config.share_embeddings == "none":
+            return self.unembedding, None
+        return self.token_embedding.embeddings, None
+
+    def embeddings(self):
+        """The input embedding of every token of the target: (V, E)."""
+        return self.token_embedding.embeddings
 
     def call(self, token_ids, source_ids, training=None):
         """(B, T), (B, S) int32 -> logits (B, T, V) float32 of a target that begins with token_ids[:, 0]."""
@@ -37,6 +86,22 @@ class SequenceToSequence(LanguageModel):
     def initial_state(self, source_ids, max_length):
         """The state before the first token of targets of at most `max_length` tokens."""
         return self.start(self.encode(source_ids, training=False), max_length)
+
+
+def check_sharing(config) -> None:
+    """Whether one table can serve what it is meant to serve.
+
+    Raises:
+        UserError: for an unknown way of sharing, and for two vocabularies in one table.
+    """
+    if config.share_embeddings not in SHARING:
+        raise unknown_name("share_embeddings", config.share_embeddings, SHARING)
+    sizes = {config.vocabulary_size, config.source_vocabulary_size} - {0}
+    if config.share_embeddings == "all" and len(sizes) > 1:
+        raise UserError(
+            "share_embeddings=all needs one vocabulary for source and target; give share_embeddings=decoder. Received: "
+            f"source_vocabulary_size={config.source_vocabulary_size}, vocabulary_size={config.vocabulary_size}."
+        )
 
 
 def source_mask(source_ids):
