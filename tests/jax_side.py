@@ -3,7 +3,8 @@
     python tests/jax_side.py FOLDER
 
 FOLDER/request.json names what to do: "build" (members of the zoo), "load" (run folders), and "train" (pairs of a
-member of the zoo and a run folder, on FOLDER/text.txt); "differentiate" (members of the zoo) is the loss in chunks.
+member of the zoo and a run folder, on FOLDER/text.txt); "differentiate" (members of the zoo) is the loss in chunks;
+"read" (members of the zoo of encoder-decoders) is logits and gradients of a target that has read a source.
 Logits and gradients come back in FOLDER/logits.npz.
 """
 
@@ -26,6 +27,36 @@ def logits_of(model) -> np.ndarray:
     from keras import ops
 
     return np.array(ops.convert_to_numpy(model(token_ids())))
+
+
+def translation_logits(model, training: bool = False) -> np.ndarray:
+    from keras import ops
+
+    from tests import zoo
+
+    logits = model(token_ids(), zoo.source_ids((7, 4)), training=training)
+    return np.array(ops.convert_to_numpy(logits))
+
+
+def translation_gradients(model) -> dict[str, np.ndarray]:
+    """Of the mean square of the logits in training: by the variable's path."""
+    import jax
+    import keras
+    from keras import ops
+
+    from tests import zoo
+
+    @jax.jit
+    def differentiate(values):
+        def total(values):
+            with keras.StatelessScope(list(zip(model.trainable_variables, values, strict=True))):
+                logits = model(token_ids(), zoo.source_ids((7, 4)), training=True)
+                return ops.mean(ops.square(logits))
+
+        return jax.grad(total)(values)
+
+    values = differentiate([v.value for v in model.trainable_variables])
+    return {v.path: np.array(g) for v, g in zip(model.trainable_variables, values, strict=True)}
 
 
 def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
@@ -70,6 +101,13 @@ def main(folder: Path) -> None:
         logits[f"initial {name}"] = logits_of(model)
         zoo.spread(model, seed=3)
         logits[f"spread {name}"] = logits_of(model)
+    for name in request.get("read", []):
+        initial = models.build(zoo.SEQ2SEQ_ZOO[name], seed=3)
+        logits[f"initial {name}"] = translation_logits(initial)
+        model = zoo.build(name, seed=3)
+        logits[f"spread {name}"] = translation_logits(model)
+        for path, value in translation_gradients(model).items():
+            logits[f"gradient {name} {path}"] = value
     for run_dir in request.get("load", []):
         logits[f"load {run_dir}"] = logits_of(run.load(run_dir).model)
     for name in request.get("differentiate", []):

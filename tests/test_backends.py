@@ -102,6 +102,30 @@ def test_each_loads_the_others_run(name, sides):
         assert np.abs(logits - jax[f"initial {name}"]).max() > 1e-2, "it was trained"
 
 
+@pytest.fixture(scope="module")
+def translations(tmp_path_factory):
+    return under_jax(tmp_path_factory.mktemp("read"), {"read": list(zoo.SEQ2SEQ_ZOO)})
+
+
+@pytest.mark.parametrize("name", zoo.SEQ2SEQ_ZOO)
+def test_encoder_decoders_are_the_same(name, translations):
+    initial = jax_side.translation_logits(models.build(zoo.SEQ2SEQ_ZOO[name], seed=3))
+    assert initial.std() > 0
+    np.testing.assert_allclose(translations[f"initial {name}"], initial, atol=1e-5)
+    model = zoo.build(name, seed=3)
+    logits = jax_side.translation_logits(model)
+    np.testing.assert_allclose(translations[f"spread {name}"], logits, atol=1e-4)
+    with tf.GradientTape() as tape:
+        logits = model(jax_side.token_ids(), zoo.source_ids((7, 4)), training=True)
+        total = tf.reduce_mean(tf.square(logits))
+    gradients = tape.gradient(total, [v.value for v in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        expected = np.array(tf.convert_to_tensor(gradient))
+        atol = 5e-5 * np.abs(expected).max() + 1e-7
+        found = translations[f"gradient {name} {variable.path}"]
+        np.testing.assert_allclose(found, expected, atol=atol, err_msg=variable.path)
+
+
 @pytest.mark.slow
 def test_jax_loads_the_golden_runs(tmp_path):
     jax = under_jax(tmp_path, {"load": GOLDEN})

@@ -11,6 +11,7 @@ from tflm.models.fasttext import FastTextConfig
 from tflm.models.flops import training_flops_per_token
 from tflm.models.gpt import GPTConfig
 from tflm.models.rnn import RNNConfig
+from tflm.models.sequence_to_sequence import SequenceToSequence
 
 BATCH = 4
 # Operation -> the attribute that says whether the first factor is transposed. (tf.profiler's own count takes MatMul's
@@ -22,6 +23,7 @@ def products_in_a_step(config, time: int) -> int:
     """2 m k n of all matrix products in the graph of a gradient, from the shapes that stand there."""
     model = models.build(config)
     token_ids = tf.zeros((BATCH, time), tf.int32)
+    sides = [token_ids, token_ids] if isinstance(model, SequenceToSequence) else [token_ids]
     carried = model.initial_state(BATCH) if model.carries_state else {}
 
     @tf.function(autograph=False)
@@ -29,7 +31,7 @@ def products_in_a_step(config, time: int) -> int:
         variables = [variable.value for variable in model.trainable_variables]
         with tf.GradientTape() as tape:
             if not carried:
-                logits = model(token_ids)
+                logits = model(*sides)
             else:
                 tape.watch(carried)  # as the state of every step but the first is differentiated
                 logits, _ = model.step(token_ids, carried, 0)
@@ -71,6 +73,21 @@ CONFIGS = zoo.ZOO | {
 def test_the_count_is_that_of_the_graph(name, time):
     counted = products_in_a_step(CONFIGS[name], time) / (BATCH * time)
     assert training_flops_per_token(CONFIGS[name], time) == counted
+
+
+@pytest.mark.parametrize("name", zoo.SEQ2SEQ_ZOO)
+def test_the_count_of_an_encoder_decoder_is_that_of_the_graph(name):
+    """The mean over both sides."""
+    config = zoo.SEQ2SEQ_ZOO[name]
+    time = 1 if "lstm" in name else 8
+    counted = products_in_a_step(config, time)
+    if "lstm" in name:
+        # What is 0 at the beginning has no gradient: the state of both directions, and what is fed.
+        half, layers = config.hidden_dim // 2, config.num_encoder_layers or config.num_layers
+        counted += BATCH * layers * 2 * (2 * half * 4 * half)
+        if config.input_feeding:
+            counted += BATCH * 2 * config.embedding_dim * 4 * config.hidden_dim
+    assert training_flops_per_token(config, time) == counted / (2 * BATCH * time)
 
 
 def test_gpt2_small_by_hand():
