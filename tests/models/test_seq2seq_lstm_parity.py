@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import zoo
 from tflm.layers.bidirectional import Bidirectional
@@ -22,10 +23,8 @@ def filled(layer, seed: int = 0):
     return layer
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_both_directions_equal_keras_under_a_mask(training):
-    random = np.random.default_rng(1)
-    x = random.normal(size=(2, 7, 3)).astype("float32")
+def both_bidirectional():
+    """Ours, and Keras' with the same weights."""
     ours = Bidirectional(UNITS, name="ours")
     ours.build((None, None, 3))
     filled(ours)
@@ -38,11 +37,49 @@ def test_both_directions_equal_keras_under_a_mask(training):
         projection = layer.input_projection
         weights += [projection.kernel, layer.cell.recurrent_kernel, projection.bias]
     theirs.set_weights(weights)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_both_directions_equal_keras_under_a_mask(training):
+    ours, theirs = both_bidirectional()
+    x = np.random.default_rng(1).normal(size=(2, 7, 3)).astype("float32")
     output, hidden, cell = (np.array(value) for value in ours(x, MASK, training=training))
     expected, *states = (np.array(value) for value in theirs(x, mask=MASK))
     np.testing.assert_allclose(output[MASK], expected[MASK], atol=1e-6)
     np.testing.assert_allclose(hidden, np.concatenate(states[0::2], axis=-1), atol=1e-6)
     np.testing.assert_allclose(cell, np.concatenate(states[1::2], axis=-1), atol=1e-6)
+
+
+def test_the_gradient_under_a_mask_is_that_of_keras():
+    ours, theirs = both_bidirectional()
+    random = np.random.default_rng(1)
+    x = tf.constant(random.normal(size=(2, 7, 3)), "float32")
+    factors = random.normal(size=(2, 7, 2 * UNITS)) * MASK[..., None]
+    of_states = random.normal(size=(2, 2, 2 * UNITS)).astype("float32")
+    factors = factors.astype("float32")
+
+    def gradients(variables, function):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            output, hidden, cell = function()
+            total = tf.reduce_sum(output * factors)
+            total += tf.reduce_sum(of_states[0] * hidden) + tf.reduce_sum(of_states[1] * cell)
+        return [np.array(g) for g in tape.gradient(total, [x, *(v.value for v in variables)])]
+
+    def of_keras():
+        output, *states = theirs(x, mask=MASK)
+        return output, tf.concat(states[0::2], -1), tf.concat(states[1::2], -1)
+
+    mine = []
+    for layer in (ours.ahead, ours.back):
+        projection = layer.input_projection
+        mine += [projection.kernel, layer.cell.recurrent_kernel, projection.bias]
+    found = gradients(mine, lambda: ours(x, MASK, training=True))
+    expected = gradients(theirs.trainable_variables, of_keras)
+    assert (found[0][~MASK] == 0).all()
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -39,7 +39,8 @@ class SequenceToSequence(LanguageModel):
 
     residual_projections = ()
     carries_state = False
-    # Of both families' papers and of fairseq; the product of queries, keys and values is one matrix, which narrows it.
+    # As fairseq begins a Transformer: queries, keys and values are one wide matrix here, whose limit is therefore that
+    # of three squares divided by the root of 2.
     initializers = {
         "kernel": glorot_uniform,
         "embeddings": normal_by_width,
