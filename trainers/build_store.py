@@ -48,7 +48,7 @@ def main(argv):
 
     objective = objectives.build(experiment.objective)
     if _SHARDS.value and hasattr(objective, "open_store"):
-        raise UserError("Labelled texts are not built in shards. Leave --shards away.")
+        raise UserError("Only plain text is built in shards. Leave --shards away.")
     tokenizer = _tokenizer(experiment, objective)
     progress = Progress("bytes")
     try:

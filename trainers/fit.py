@@ -15,6 +15,7 @@ import filelock
 import keras
 
 from tflm import models, program
+from tflm.data.parallel_store import describe_pairs
 from tflm.data.store import build_store
 from tflm.errors import UserError
 from tflm.models.flops import training_flops_per_token
@@ -347,4 +348,4 @@ def describe(card: dict) -> list[str]:
             f"{split['tokens']:>12,} tokens {split['words']:>11,} words  {split['unknown_share']:.2%} <unk>, "
             f"removed {split['duplicates_removed']:,} duplicates and {split['shared_removed']:,} shared"
         )
-    return lines
+    return lines + (describe_pairs(card) if "source_dtype" in card else [])

@@ -1,7 +1,6 @@
 """The flags that name a recipe, and short ones for its fields: the same for every program that begins with one."""
 
 import dataclasses
-import os
 
 from absl import flags
 from ml_collections import config_flags
@@ -19,7 +18,9 @@ def define() -> None:
         "Recipe: a file or an installed one's name. --config.train.steps=100 sets a field.",
     )
     flags.DEFINE_string(
-        "corpus", None, "A file, a folder or a named corpus; short for --config.data.corpus."
+        "corpus",
+        None,
+        "A file, a folder, a named corpus, or two parallel files with a comma; short for --config.data.corpus.",
     )
     flags.DEFINE_string("encoding", None, "Of the text; short for --config.data.encoding.")
     flags.DEFINE_enum(
@@ -38,6 +39,8 @@ def experiment_from_flags():
     Raises:
         UserError: without --config.
     """
+    from tflm.data.parallel_corpora import absolute
+
     chosen = flags.FLAGS.config
     if chosen is None:
         raise UserError("--config is missing. Give a recipe, for example --config=gpt_small.")
@@ -49,12 +52,12 @@ def experiment_from_flags():
         (chosen.data, "corpus"),
         (chosen.data, "validation_corpus"),
         (chosen.data, "test_corpus"),
+        (chosen.data, "synthetic_corpus"),
         (chosen.tokenizer, "load_from"),
         (chosen.train, "init_from"),
     ):
-        path = getattr(holder, name)
-        if path and os.path.exists(path):
-            setattr(holder, name, os.path.abspath(path))
+        if path := getattr(holder, name):
+            setattr(holder, name, absolute(path))
     if flags.FLAGS.precision is not None:
         chosen.train.precision = flags.FLAGS.precision
     return chosen

@@ -103,10 +103,7 @@ class BagBatches:
         return places
 
     def _tokens_of(self, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        starts, following = self._split.document_starts, np.minimum(texts + 1, self._num_texts - 1)
-        first = starts[texts]
-        last = np.where(following > texts, starts[following], len(self._split.tokens))
-        lengths = last - first
+        first, lengths = self._split.spans(texts)
         places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths - first, lengths)
         return self._split.tokens[places], lengths
 

@@ -24,7 +24,8 @@ class DataConfig:
     """What to read and how to cut and split it.
 
     Attributes:
-        corpus: "python_docs", a name in `named.NAMED`, or a file or folder.
+        corpus: "python_docs", a name in `named.NAMED`, or a file or folder; of pairs of texts also two parallel files
+            with a comma between them, the source's first.
         encoding: of plain text, JSONL and tables.
         on_bad_file: "error", or "skip" to leave out (and count) files that cannot be read as text.
         text_field: the field of a JSONL record that holds the text.
@@ -36,6 +37,9 @@ class DataConfig:
         test_fraction: the same.
         validation_corpus: a corpus that is the validation split, whole.
         test_corpus: a corpus that is the test split, whole.
+        source_column, target_column: of pairs of texts, the columns of a table or the fields of JSONL: names, or
+            numbers from 0; "" for those called source and target, else the first two. See `tflm.data.parallel`.
+        synthetic_corpus: pairs of texts that are trained on beside those of `corpus`, and never in another split.
         folds, fold: of cross-validation: the validation split is the fold-th (from 0) of so many equal parts of what
             is not the test split; 0 folds for none. See `trainers.cross_validate`.
         workers: processes that tokenize; 0 for as many as there are cores.
@@ -55,6 +59,9 @@ class DataConfig:
     folds: int = 0
     fold: int = 0
     workers: int = 0
+    source_column: str = ""
+    target_column: str = ""
+    synthetic_corpus: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +81,11 @@ class Corpus:
     name: str
     files: tuple[SourceFile, ...]
     skipped: int = 0
+
+    @property
+    def units(self) -> tuple:
+        """What is read at a time: each file; pairs of texts may come from two (parallel.py)."""
+        return self.files
 
 
 def check(config: DataConfig):
@@ -128,6 +140,12 @@ def resolve(config: DataConfig, cache: Path, progress=None) -> dict[str, Corpus]
         UserError: for an unknown name, a folder without text, no network.
     """
     check(config)
+    for field in ("source_column", "target_column", "synthetic_corpus"):
+        if getattr(config, field):
+            raise UserError(
+                f"--config.data.{field} is for pairs of texts, which this objective does not learn from. Leave it out. "
+                f"Received: {getattr(config, field)!r}."
+            )
     corpora = _corpora(config.corpus, cache, progress)
     for split, name in (("validation", config.validation_corpus), ("test", config.test_corpus)):
         if name is not None:
@@ -143,7 +161,7 @@ def _corpora(name: str, cache: Path, progress) -> dict[str, Corpus]:
     if name in named.NAMED:
         folder = cache / "corpora" / name
         return {
-            split: Corpus(name, (_source_file(named.download(file, folder, progress), "", ".txt"),))
+            split: Corpus(name, (source_file(named.download(file, folder, progress), "", ".txt"),))
             for split, file in named.NAMED[name].items()
         }
     path = Path(name).expanduser()
@@ -151,7 +169,7 @@ def _corpora(name: str, cache: Path, progress) -> dict[str, Corpus]:
         return {"train": _folder(name, path)}
     if path.is_file():
         # A file that is named is wanted: without a known ending it is read as plain text.
-        return {"train": Corpus(name, (_source_file(path, path.name, ".txt"),))}
+        return {"train": Corpus(name, (source_file(path, path.name, ".txt"),))}
     known = ", ".join(["python_docs", *sorted(named.NAMED)])
     raise UserError(f"No such corpus: {name!r}. Give a file, a folder, or one of: {known}.")
 
@@ -171,7 +189,7 @@ def _folder(name: str, folder: Path) -> Corpus:
         relative = path.relative_to(folder)
         if any(part.startswith(".") for part in relative.parts) or not path.is_file():
             continue
-        file = _source_file(path, relative.as_posix(), None)
+        file = source_file(path, relative.as_posix(), None)
         if file is None:
             skipped += 1
         else:
@@ -184,7 +202,8 @@ def _folder(name: str, folder: Path) -> Corpus:
     return Corpus(name, tuple(sorted(files, key=lambda file: file.name)), skipped)
 
 
-def _source_file(path: Path, name: str, default_format: str | None) -> SourceFile | None:
+def source_file(path: Path, name: str, default_format: str | None) -> SourceFile | None:
+    """A file by the endings of its name; None for one of unknown kind where there is no `default_format`."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = suffixes.pop() if suffixes and suffixes[-1] in DECOMPRESSORS else ""
     kind = suffixes[-1] if suffixes and suffixes[-1] in FORMATS else default_format
@@ -218,22 +237,20 @@ def _texts(file: SourceFile, config: DataConfig, on_read):
     return FORMATS[file.format](file.path, blocks, config)
 
 
-def readable(
-    corpus: Corpus, config: DataConfig, read=documents
-) -> tuple[tuple[SourceFile, ...], list[str]]:
-    """The files of `corpus` to read (by `read(file, config)`), and what is wrong with the others.
+def readable(corpus: Corpus, config: DataConfig, read=documents) -> tuple[tuple, list[str]]:
+    """The units of `corpus` to read (by `read(unit, config)`), and what is wrong with the others.
 
-    With on_bad_file="error" all files are to be read, and the first bad one will raise on the way.
+    With on_bad_file="error" all are to be read, and the first bad one will raise on the way.
     With "skip" each is read to its end once, so that a bad one is left out whole, not cut in two.
     """
     if config.on_bad_file == "error":
-        return corpus.files, []
+        return corpus.units, []
     good, problems = [], []
-    for file in corpus.files:
+    for unit in corpus.units:
         try:
-            for _ in read(file, config):
+            for _ in read(unit, config):
                 pass
-            good.append(file)
+            good.append(unit)
         except BadFile as error:
             problems.append(str(error))
     return tuple(good), problems

@@ -27,6 +27,19 @@ class EncodedBatch:
     hashes: np.ndarray
     counts: np.ndarray
 
+    def only(self, keep: np.ndarray) -> "EncodedBatch":
+        """The documents that `keep`, bool (n,), says."""
+        if keep.all():
+            return self
+        tokens = self.tokens[np.repeat(keep, self.lengths)]
+        return EncodedBatch(tokens, self.lengths[keep], self.hashes[keep], self.counts[keep])
+
+    def without_first(self) -> "EncodedBatch":
+        """Every document without its first token: the source of a pair has no bos."""
+        keep = np.ones(len(self.tokens), bool)
+        keep[np.cumsum(self.lengths) - self.lengths] = False
+        return EncodedBatch(self.tokens[keep], self.lengths - 1, self.hashes, self.counts)
+
 
 # What a worker is given at a time; its ids take about as many bytes.
 BATCH_CHARACTERS = 1 << 20

@@ -6,8 +6,6 @@ one go round. A large file is therefore read by every machine, which takes a sma
 takes, and encoded by all of them together.
 """
 
-import collections
-import contextlib
 import dataclasses
 import functools
 import itertools
@@ -17,7 +15,7 @@ from typing import NamedTuple
 
 from tflm.data.corpora import SPLITS, Corpus, DataConfig, SourceFile, documents, readable
 from tflm.data.encode import EncodedBatch, encode_documents, in_batches
-from tflm.data.workers import map_batches
+from tflm.data.workers import map_beside
 
 # A file is large where it is more than such a part of a share.
 _PART_OF_A_SHARE = 4
@@ -91,26 +89,17 @@ class EncodedText:
             BadFile: for a file that cannot be read as text, where `config.on_bad_file` is "error".
         """
         self.done = 0
-        places: collections.deque = collections.deque()
-
-        def texts() -> Iterator[list[str]]:
-            for place, batch in self._read():
-                places.append(place)
-                yield [document.text for document in batch]
-
         encode = functools.partial(encode_documents, self._tokenizer)
-        # Closed at once after an error, or the worker processes would wait for its traceback to go.
-        with contextlib.closing(map_batches(encode, texts(), self._config.workers)) as encoded:
-            for batch in encoded:
-                yield places.popleft(), batch
+        return map_beside(encode, self._read(), self._config.workers)
 
-    def _read(self) -> Iterator[tuple[Place, list]]:
+    def _read(self) -> Iterator[tuple[Place, list[str]]]:
         for corpus, name in enumerate(CORPORA):
             for run in self._runs.get(name, ()):
-                texts = (documents(file, self._config, self._count) for file in run.files)
-                for number, batch in enumerate(in_batches(itertools.chain.from_iterable(texts))):
+                found = (documents(file, self._config, self._count) for file in run.files)
+                for number, batch in enumerate(in_batches(itertools.chain.from_iterable(found))):
                     if run.whole or (run.first + number) % self._share.count == self._share.index:
-                        yield Place(corpus, run.first, number), batch
+                        texts = [document.text for document in batch]
+                        yield Place(corpus, run.first, number), texts
 
     def _runs_of(self, corpus: Corpus, name: str) -> Iterator[_Run]:
         owners = _owners(corpus.files, self._share.count)

@@ -26,6 +26,8 @@ _FIELDS = (
     "test_fraction",
     "folds",
     "fold",
+    "source_column",
+    "target_column",
 )
 # All other modules of the two rooms count, so that a new one is never forgotten.
 _NO_INFLUENCE = {
@@ -35,6 +37,9 @@ _NO_INFLUENCE = {
     "free_memory.py",
     "pair_batches.py",
     "pair_runs.py",
+    "parallel_batches.py",
+    "prompted_batches.py",
+    "bucket_order.py",
     "windows.py",
     "word_chunks.py",
     "workers.py",
@@ -42,9 +47,12 @@ _NO_INFLUENCE = {
 
 
 def store_fingerprint(
-    corpora: dict[str, Corpus], config: DataConfig, tokenizer, progress=None
+    corpora: dict[str, Corpus], config: DataConfig, tokenizer, progress=None, settings=None
 ) -> str:
-    """32 hexadecimal digits. Where the files lie and what they are called does not count."""
+    """32 hexadecimal digits. Where the files lie and what they are called does not count.
+
+    `settings` are plain values of which the store's contents depend, too, where it is of a kind that has some.
+    """
     done, total = 0, sum(_size(file) for corpus in corpora.values() for file in corpus.files)
     contents = {}
     for split, corpus in corpora.items():
@@ -61,6 +69,8 @@ def store_fingerprint(
         "code": code_hash(),
         "unicode": unicodedata.unidata_version,
     }
+    if settings is not None:
+        parts["settings"] = settings
     text = json.dumps(parts, sort_keys=True)
     return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()
 

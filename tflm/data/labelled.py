@@ -8,7 +8,6 @@ The first lines decide which it is. A wrong line is an error that names the file
 passed over in silence gives a figure that nobody can compare.
 """
 
-import csv
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from tflm.data import corpora
 from tflm.data.corpora import DataConfig, SourceFile
-from tflm.data.documents import MAX_DOCUMENT_CHARACTERS, raw_lines
-from tflm.data.readers import BadFile, text_blocks
+from tflm.data.documents import raw_lines
+from tflm.data.readers import BadFile, csv_rows, text_blocks, wrong_line
 from tflm.errors import UserError
 
 FASTTEXT_LABEL = "__label__"
@@ -51,7 +50,8 @@ def labelled_texts(file: SourceFile, config: DataConfig, on_read=None) -> Iterat
         raise UserError("python_docs has no labels. Name a file of labelled texts with --corpus.")
     blocks = text_blocks(file.path, file.compression, config.encoding, on_read)
     if file.format == ".csv":
-        return _of_table(file.path, _csv_rows(file.path, blocks), config, ",")
+        rows = ((n, row) for n, row in csv_rows(file.path, blocks) if any(map(str.strip, row)))
+        return _of_table(file.path, rows, config, ",")
     lines = _lines(blocks)
     first = next(lines, None)
     if first is None:
@@ -101,13 +101,8 @@ def _of_lines(path, lines, read, wanted: str) -> Iterator[LabelledText]:
 def _checked(path, number, label, text, wanted, line) -> LabelledText:
     label, text = label.strip(), text.strip()
     if not label or not text:
-        raise _wrong_line(path, number, wanted, line)
+        raise wrong_line(path, number, wanted, line)
     return LabelledText(label, text, number)
-
-
-def _wrong_line(path, number: int, wanted: str, line: str) -> BadFile:
-    shown = line if len(line) <= 60 else line[:59] + "…"
-    return BadFile(f"{path}, line {number}: wanted {wanted}. Received: {shown!r}.")
 
 
 def _fasttext_line(line: str) -> tuple[str, str]:
@@ -121,18 +116,6 @@ def _fasttext_line(line: str) -> tuple[str, str]:
 def _number_first(line: str) -> tuple[str, str]:
     label, *text = line.split(None, 1)
     return (label, *text) if text and label.removeprefix("-").isdecimal() else ("", "")
-
-
-def _csv_rows(path: Path, blocks) -> Iterator[tuple[int, list[str]]]:
-    # The module's own limit, a setting of the process, is 128 KiB: less than a long text.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_DOCUMENT_CHARACTERS))
-    reader = csv.reader(raw_lines(blocks), strict=True)
-    try:
-        for row in reader:
-            if any(field.strip() for field in row):
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise BadFile(f"{path}, line {reader.line_num} is not CSV ({error}).") from error
 
 
 def _of_table(path: Path, rows, config: DataConfig, separator: str) -> Iterator[LabelledText]:

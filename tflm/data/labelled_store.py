@@ -20,17 +20,17 @@ import numpy as np
 
 from tflm.data.corpora import SPLITS, Corpus, DataConfig, readable
 from tflm.data.duplicates import SeenHashes
-from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, in_batches, token_dtype
+from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, in_batches
 from tflm.data.labelled import FORMS, files_at, labelled_texts
 from tflm.data.readers import BadFile
+from tflm.data.split_files import SplitFiles, TokenFiles, card_of, check_filled
 from tflm.data.split_in_memory import split_in_memory
-from tflm.data.splits import TRAIN, SmallestHashes, SplitRule
+from tflm.data.splits import TRAIN, SmallestHashes, SplitRule, fill_splits
 from tflm.data.store import Store, TokenSplit, build_store, mapped
-from tflm.data.workers import map_batches
+from tflm.data.workers import map_beside
 from tflm.errors import UserError
 
 _BLOCK = 1 << 20
-_FILES = ("bin", "document_starts.bin", "labels.bin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,29 +55,17 @@ def write(folder: Path, sources: dict[str, Corpus], config: DataConfig, tokenize
     for split, corpus in sources.items():
         files[split], bad = readable(corpus, config, labelled_texts)
         problems += bad
-    rule = SplitRule.of(config, sources)
-    filling = _Filling(folder, files, config, tokenizer, progress)
-    filling.run(rule)
-    if (mended := rule.mended(filling.documents, filling.smallest)) is not None:
+
+    def filled(rule: SplitRule) -> _Filling:
         filling = _Filling(folder, files, config, tokenizer, progress)
-        filling.run(mended)
-        rule = mended
+        filling.run(rule)
+        return filling
+
+    filling, rule = fill_splits(filled, SplitRule.of(config, sources))
     _check(filling, rule, sources, problems)
     return {
-        "tokenizer": {
-            "kind": tokenizer.kind,
-            "vocabulary_size": tokenizer.vocabulary_size,
-            "bos_id": tokenizer.bos_id,
-            "fingerprint": tokenizer.fingerprint(),
-        },
-        "dtype": token_dtype(tokenizer.vocabulary_size).name,
+        **card_of(tokenizer, sources, sum(map(len, files.values())), problems),
         "labels": sorted(filling.label_ids),
-        "files": sum(map(len, files.values())),
-        "skipped_files": {
-            "unknown_kind": sum(corpus.skipped for corpus in sources.values()),
-            "bad": len(problems),
-        },
-        "bad_files": problems[:10],
         "splits": {name: filling.card(split) for split, name in enumerate(SPLITS)},
     }
 
@@ -128,7 +116,7 @@ def labelled_split(
     config = dataclasses.replace(config, workers=1)
     reading = _Reading({"train": files_at(path, config)}, config, tokenizer)
     ids, parts, done = {label: i for i, label in enumerate(labels)}, [], 0
-    for _, batch, rows in reading.encoded():
+    for (_, rows), batch in reading.encoded():
         parts.append((batch, _known_ids(rows, ids)))
         done += int(batch.counts[:, COUNTS.index("characters")].sum())
         if progress is not None:
@@ -166,25 +154,17 @@ class _Reading:
         self.bytes_read = 0
         self.total = sum(os.path.getsize(file.path) for some in files.values() for file in some)
 
-    def encoded(self) -> Iterator[tuple[str, EncodedBatch, _Rows]]:
-        """(split, batch, rows). The training corpus comes first: it has the label set."""
-        waiting: collections.deque = collections.deque()
-
-        def batches():
-            for split in SPLITS:
-                for file in self._files.get(split, ()):
-                    for batch in in_batches(labelled_texts(file, self._config, self._count_read)):
-                        lines = [row.line for row in batch]
-                        waiting.append(
-                            (split, _Rows(file.path, lines, [row.label for row in batch]))
-                        )
-                        yield [row.text for row in batch]
-
+    def encoded(self) -> Iterator[tuple[tuple[str, _Rows], EncodedBatch]]:
+        """((split, rows), batch). The training corpus comes first: it has the label set."""
         encode = functools.partial(encode_documents, self._tokenizer)
-        with contextlib.closing(map_batches(encode, batches(), self._config.workers)) as encoded:
-            for batch in encoded:
-                split, rows = waiting.popleft()
-                yield split, batch, rows
+        return map_beside(encode, self._read(), self._config.workers)
+
+    def _read(self) -> Iterator[tuple[tuple[str, _Rows], list[str]]]:
+        for split in SPLITS:
+            for file in self._files.get(split, ()):
+                for batch in in_batches(labelled_texts(file, self._config, self._count_read)):
+                    lines, labels = [row.line for row in batch], [row.label for row in batch]
+                    yield (split, _Rows(file.path, lines, labels)), [row.text for row in batch]
 
     def _count_read(self, num_bytes: int):
         self.bytes_read += num_bytes
@@ -196,36 +176,25 @@ class _Filling:
     def __init__(self, folder: Path, files: dict, config: DataConfig, tokenizer, progress):
         self._folder, self._progress = folder, progress
         self._reading = _Reading(files, config, tokenizer)
+        self._tokens = TokenFiles(folder)
+        self._labels = SplitFiles(folder, ("labels.bin",))
+        self.documents = self._tokens.documents
         self.label_ids: dict[str, int] = {}  # in the order in which they come
         self.smallest = SmallestHashes()
-        self.documents = np.zeros(len(SPLITS), np.int64)
-        self._tokens = np.zeros(len(SPLITS), np.int64)
-        self._counts = np.zeros((len(SPLITS), len(COUNTS)), np.int64)
         self._shared = np.zeros(len(SPLITS), np.int64)
         self._by_label = [collections.Counter() for _ in SPLITS]
         self._seen = SeenHashes()
 
     def run(self, rule: SplitRule):
-        with contextlib.ExitStack() as stack:
-            outputs = [
-                [
-                    stack.enter_context(open(self._folder / f"{name}.{kind}", "wb"))
-                    for kind in _FILES
-                ]
-                for name in SPLITS
-            ]
-            for name, batch, rows in stack.enter_context(
-                contextlib.closing(self._reading.encoded())
-            ):
+        with self._tokens, self._labels, contextlib.closing(self._reading.encoded()) as encoded:
+            for (name, rows), batch in encoded:
                 for split, keep, labels in self._sorted_out(name, batch, rows, rule):
-                    self._write(outputs[split], split, batch, keep, labels)
+                    self._tokens.append(split, batch, keep)
+                    self._labels.write(split, labels)
+                    self._by_label[split].update(labels.tolist())
                 if self._progress is not None:
                     self._progress("tokenize", self._reading.bytes_read, self._reading.total)
         self._sort_labels()
-        for name in SPLITS:
-            for kind in _FILES:
-                with open(self._folder / f"{name}.{kind}", "rb+") as file:
-                    os.fsync(file.fileno())
 
     def _sorted_out(self, name: str, batch: EncodedBatch, rows: _Rows, rule: SplitRule):
         """(split, bool (n,) which texts to write there, their labels' ids) for every split the batch touches."""
@@ -243,16 +212,6 @@ class _Filling:
         self._seen.add(batch.hashes[splits == TRAIN])
         self.smallest.add(batch.hashes[splits == TRAIN])
 
-    def _write(self, outputs, split: int, batch: EncodedBatch, keep: np.ndarray, labels):
-        starts = self._tokens[split] + np.cumsum(batch.lengths[keep]) - batch.lengths[keep]
-        tokens = batch.tokens if keep.all() else batch.tokens[np.repeat(keep, batch.lengths)]
-        for file, values in zip(outputs, (tokens, starts.astype(np.int64), labels), strict=True):
-            file.write(values.data)
-        self.documents[split] += np.count_nonzero(keep)
-        self._tokens[split] += len(tokens)
-        self._counts[split] += batch.counts[keep].sum(axis=0)
-        self._by_label[split].update(labels.tolist())
-
     def _sort_labels(self):
         """Numbers the labels anew, in their sorted order; block by block, so that the memory stays flat."""
         rank = {label: i for i, label in enumerate(sorted(self.label_ids))}
@@ -266,14 +225,9 @@ class _Filling:
 
     def card(self, split: int) -> dict:
         """What was counted about one split."""
-        counts = {name: int(n) for name, n in zip(COUNTS, self._counts[split], strict=True)}
-        text_tokens = int(self._tokens[split] - 2 * self.documents[split])
         by_label = self._by_label[split]
         return {
-            "documents": int(self.documents[split]),
-            "tokens": int(self._tokens[split]),
-            **counts,
-            "unknown_share": counts["unknown_tokens"] / max(text_tokens, 1),
+            **self._tokens.card(split),
             "duplicates_removed": 0,
             "shared_removed": 0,
             "shared_with_train": int(self._shared[split]),
@@ -292,22 +246,10 @@ def _known_ids(rows: _Rows, label_ids: dict[str, int]) -> np.ndarray:
 
 
 def _check(filling: _Filling, rule: SplitRule, sources: dict[str, Corpus], problems: list[str]):
-    name = sources["train"].name
-    first = f" The first of {len(problems)} bad files: {problems[0]}" if problems else ""
-    for split, count in zip(SPLITS, filling.documents, strict=True):
-        if split in sources and not count and not (split == "train" and filling.documents.any()):
-            raise UserError(
-                f"{sources[split].name} holds no labelled text. Give one a line: {FORMS}.{first}"
-            )
-    if len(filling.label_ids) < 2:
+    if len(filling.label_ids) == 1:
         raise UserError(
-            f"A classifier needs texts of two labels at least, but all of {name} have the label "
+            f"A classifier needs texts of two labels at least, but all of {sources['train'].name} have the label "
             f"{next(iter(filling.label_ids))!r}. Give other texts."
         )
-    empty = [SPLITS[split] for split in rule.empty_splits(filling.documents)]
-    if empty or not filling.documents[TRAIN]:
-        total = int(filling.documents.sum())
-        raise UserError(
-            f"{name} has {total} labelled texts, too few for the {' and '.join(empty) or 'train'} split. Give more "
-            f"texts, or {rule.advice}."
-        )
+    form = f"Give one a line: {FORMS}."
+    check_filled(filling.documents, rule, sources, problems, "labelled text", form)

@@ -43,6 +43,12 @@ def bad_file(path, problem: str) -> BadFile:
     )
 
 
+def wrong_line(path, number: int, wanted: str, line: str) -> BadFile:
+    """The error for a line that is not what it should be."""
+    shown = line if len(line) <= 60 else line[:59] + "…"
+    return BadFile(f"{path}, line {number}: wanted {wanted}. Received: {shown!r}.")
+
+
 def byte_blocks(
     path: Path, compression: str, on_read: Callable[[int], None] | None = None
 ) -> Iterator[bytes]:
@@ -160,6 +166,12 @@ def _text_file(path, blocks, config) -> Iterator[Iterable[str]]:
 
 
 def _jsonl(path, blocks, config) -> Iterator[Iterable[str]]:
+    for number, record in json_records(path, blocks):
+        yield [json_text(path, number, record, config.text_field, "text_field")]
+
+
+def json_records(path, blocks) -> Iterator[tuple[int, dict]]:
+    """(line, record) of a JSONL file; blank lines are passed over."""
     for number, line in enumerate(raw_lines(blocks), 1):
         if not line.strip():
             continue
@@ -169,41 +181,52 @@ def _jsonl(path, blocks, config) -> Iterator[Iterable[str]]:
             raise bad_file(path, f"line {number} is not JSON ({error})") from error
         if not isinstance(record, dict):
             raise bad_file(path, f"line {number} is not a JSON object")
-        if config.text_field not in record:
-            known = ", ".join(record) or "none"
-            raise bad_file(
-                path,
-                f"line {number} has no field {config.text_field!r} (its fields: {known}); "
-                "name one with --config.data.text_field",
-            )
-        text = record[config.text_field]
-        if not isinstance(text, str):
-            raise bad_file(path, f"line {number}: {config.text_field!r} is not a string")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise bad_file(path, f"line {number} holds half a surrogate pair") from error
-        yield [text]
+        yield number, record
+
+
+def json_text(path, number: int, record: dict, field: str, option: str) -> str:
+    """A string of a record; `option` is the field of DataConfig that names it."""
+    if field not in record:
+        known = ", ".join(record) or "none"
+        raise bad_file(
+            path,
+            f"line {number} has no field {field!r} (its fields: {known}); "
+            f"name one with --config.data.{option}",
+        )
+    text = record[field]
+    if not isinstance(text, str):
+        raise bad_file(path, f"line {number}: {field!r} is not a string")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise bad_file(path, f"line {number} holds half a surrogate pair") from error
+    return text
 
 
 def _tsv(path, blocks, config) -> Iterator[Iterable[str]]:
-    rows = (line.removesuffix("\n").removesuffix("\r").split("\t") for line in raw_lines(blocks))
-    return _column(path, enumerate(rows, 1), config)
+    return _column(path, tsv_rows(blocks), config)
 
 
 def _csv(path, blocks, config) -> Iterator[Iterable[str]]:
+    return _column(path, csv_rows(path, blocks), config)
+
+
+def tsv_rows(blocks) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields); nothing is quoted."""
+    for number, line in enumerate(raw_lines(blocks), 1):
+        yield number, line.removesuffix("\n").removesuffix("\r").split("\t")
+
+
+def csv_rows(path, blocks) -> Iterator[tuple[int, list[str]]]:
+    """(the line where it ends, fields)."""
     # The module's own limit, a setting of the process, is 128 KiB: less than a long document.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_DOCUMENT_CHARACTERS))
     reader = csv.reader(raw_lines(blocks), strict=True)
-
-    def rows():
-        try:
-            for row in reader:
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise bad_file(path, f"line {reader.line_num} is not CSV ({error})") from error
-
-    return _column(path, rows(), config)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise bad_file(path, f"line {reader.line_num} is not CSV ({error})") from error
 
 
 def _column(path, numbered_rows, config) -> Iterator[Iterable[str]]:

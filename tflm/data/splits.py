@@ -98,3 +98,14 @@ class SmallestHashes:
 
     def add(self, hashes: np.ndarray):
         self.values = np.unique(np.concatenate([self.values, hashes]))[: len(SPLITS)]
+
+
+def fill_splits(fill, rule: SplitRule):
+    """What `fill(rule)` gives, and the rule; by a mended one, from the start, where a split came out empty.
+
+    Args:
+        fill: gives something with `documents` (3,), counts, and `smallest`, the SmallestHashes of the training split.
+    """
+    filling = fill(rule)
+    mended = rule.mended(filling.documents, filling.smallest)
+    return (filling, rule) if mended is None else (fill(mended), mended)

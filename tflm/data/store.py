@@ -51,16 +51,16 @@ class TokenSplit:
         """Share of unk among the tokens of the text, bos and eos left out."""
         return self.num_unknown / max(len(self.tokens) - 2 * self.num_documents, 1)
 
+    def spans(self, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where each of `documents`, (n,) int, begins in `tokens`, and how many tokens it has."""
+        return spans(self.document_starts, len(self.tokens), documents)
+
     def release_pages(self):
         """Gives back the memory of what was read so far; it is read again where needed.
 
         Without this the resident memory of a training run would creep up to the size of the store.
         """
-        mapping = self.tokens.base
-        if isinstance(mapping, memoryview):
-            mapping = mapping.obj
-        if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            mapping.madvise(mmap.MADV_DONTNEED)
+        release_pages(self.tokens)
 
 
 class Store:
@@ -126,11 +126,19 @@ class StoreText:
         fingerprint: the name of the store.
     """
 
-    def __init__(self, config: DataConfig, tokenizer, cache: Path, progress=None):
+    def __init__(
+        self,
+        config: DataConfig,
+        tokenizer,
+        cache: Path,
+        progress=None,
+        resolve=corpora.resolve,
+        settings=None,
+    ):
         self.config, self.tokenizer = config, tokenizer
-        self.sources = corpora.resolve(config, cache, progress)
+        self.sources = resolve(config, cache, progress)
         self._states = file_states(self.sources)
-        self.fingerprint = store_fingerprint(self.sources, config, tokenizer, progress)
+        self.fingerprint = store_fingerprint(self.sources, config, tokenizer, progress, settings)
 
     def check_unchanged(self):
         """Raises UserError where a file is no longer as it was."""
@@ -208,3 +216,19 @@ def mapped(path: Path, dtype: str) -> np.ndarray:
     with open(path, "rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return np.frombuffer(mapping, dtype=dtype)
+
+
+def spans(starts: np.ndarray, num_tokens: int, documents: np.ndarray):
+    """Where `documents`, (n,) int, begin, and their lengths, of all that begin at `starts` in so many tokens."""
+    first = starts[documents]
+    following = np.minimum(documents + 1, len(starts) - 1)
+    return first, np.where(following > documents, starts[following], num_tokens) - first
+
+
+def release_pages(array: np.ndarray):
+    """Gives back the memory of what was read of a file that `mapped` gave; nothing for another array."""
+    mapping = array.base
+    if isinstance(mapping, memoryview):
+        mapping = mapping.obj
+    if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)

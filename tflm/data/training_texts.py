@@ -1,6 +1,7 @@
 """The training text, or a bounded sample of it, to train a tokenizer on before there are token ids."""
 
 import heapq
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ def training_texts(
     cache_folder: Path | str | None = None,
     progress=None,
     read=documents,
+    resolve=corpora.resolve,
+    owner=None,
 ) -> Iterator[str]:
     """Different documents of the training split, at most `sample_bytes` of UTF-8, in reading order.
 
@@ -41,27 +44,30 @@ def training_texts(
         cache_folder: as for `build_store`.
         progress: called as progress(description, done, total) in bytes.
         read: read(file, config, on_read) -> what a file consists of, things with a `text`.
+        resolve: what finds the corpora, as corpora.resolve does.
+        owner: gives of such a thing the text whose hash decides its split; None for the `text` itself.
 
     Raises:
         UserError: for a corpus that cannot be read or holds no text.
     """
-    sources = corpora.resolve(config, corpora.cache_folder(cache_folder), progress)
+    sources = resolve(config, corpora.cache_folder(cache_folder), progress)
     rule = SplitRule.of(config, sources)
     held_out = SeenHashes()
     for split in SPLITS[1:]:
         if split in sources:
-            for _, hashes in _hashed(sources[split], config, None, read):
-                held_out.add(hashes)
+            for _, _, owners in _hashed(sources[split], config, None, read, owner):
+                held_out.add(owners)
     # The reading order's number tells which of equal documents came first, and restores the order.
     chosen, passed = _BoundedSample(sample_bytes, seed) if sample_bytes else _Everything(), 0
     smallest, counts = SmallestHashes(), np.zeros(len(SPLITS), dtype=np.int64)
-    for texts, hashes in _hashed(sources["train"], config, progress, read):
-        splits = rule.split_of(hashes)
-        splits[held_out.contains(hashes)] = -1
+    for texts, hashes, owners in _hashed(sources["train"], config, progress, read, owner):
+        splits = rule.split_of(owners)
+        splits[held_out.contains(owners)] = -1
         counts += [np.count_nonzero(splits == split) for split in range(len(SPLITS))]
-        smallest.add(hashes[splits == TRAIN])
+        smallest.add(owners[splits == TRAIN])
         places = np.flatnonzero(splits == TRAIN)
-        yield from chosen.take(hashes[places], [texts[place] for place in places])
+        kept = [texts[place] for place in places]
+        yield from chosen.take(kept, hashes[places], owners[places])
         passed += sum(map(len, texts))
         if passed >= _CHARACTERS_BETWEEN_RELEASES:
             release_free_memory()
@@ -84,18 +90,19 @@ class _Everything:
 
     def __init__(self):
         self._seen = SeenHashes()
-        self._left: dict[
-            int, str
-        ] = {}  # the smallest hashes so far, as many as SmallestHashes holds
+        # (hash of the owner, hash) -> text; of the smallest owners so far, as many as SmallestHashes holds
+        self._left: dict[tuple[int, int], str] = {}
 
-    def take(self, hashes: np.ndarray, texts: list[str]) -> Iterator[str]:
+    def take(self, texts: list[str], hashes: np.ndarray, owners: np.ndarray) -> Iterator[str]:
         for place in np.flatnonzero(self._seen.add(hashes)):
-            self._left[int(hashes[place])] = texts[place]
-            if len(self._left) > len(SPLITS):
+            self._left[int(owners[place]), int(hashes[place])] = texts[place]
+            while len({owner for owner, _ in self._left}) > len(SPLITS):
                 yield self._left.pop(max(self._left))
 
     def left(self) -> Iterator[tuple[int, str]]:
-        yield from self._left.items()
+        """(hash of the owner, text), in reading order."""
+        for (owner, _), text in self._left.items():
+            yield owner, text
 
 
 class _BoundedSample:
@@ -109,38 +116,40 @@ class _BoundedSample:
         self._sample_bytes = sample_bytes
         self._seed = seed
         self._size = 0
-        self._heap: list[tuple[int, int, int, str]] = []  # (-priority, number, hash, text)
+        # (-priority, number, hash, hash of the owner, text)
+        self._heap: list[tuple[int, int, int, int, str]] = []
         self._hashes: set[int] = set()
         self._number = 0
         self._limit = 1 << 64
 
-    def take(self, hashes: np.ndarray, texts: list[str]) -> tuple:
+    def take(self, texts: list[str], hashes: np.ndarray, owners: np.ndarray) -> tuple:
         """Nothing is handed on before the last document is seen."""
         priorities = mix(hashes, self._seed)
-        for priority, value, text in zip(priorities, hashes, texts, strict=True):
-            self._offer(int(priority), int(value), text)
+        for priority, value, owner, text in zip(priorities, hashes, owners, texts, strict=True):
+            self._offer(int(priority), int(value), int(owner), text)
         return ()
 
-    def _offer(self, priority: int, value: int, text: str):
+    def _offer(self, priority: int, value: int, owner: int, text: str):
         self._number += 1
         if priority >= self._limit or value in self._hashes:
             return
-        heapq.heappush(self._heap, (-priority, self._number, value, text))
+        heapq.heappush(self._heap, (-priority, self._number, value, owner, text))
         self._hashes.add(value)
         self._size += len(text.encode("utf-8"))
         while self._size > self._sample_bytes and len(self._heap) > 1:
-            priority, _, value, text = heapq.heappop(self._heap)
+            priority, _, value, _, text = heapq.heappop(self._heap)
             self._limit = -priority
             self._hashes.remove(value)
             self._size -= len(text.encode("utf-8"))
 
     def left(self) -> Iterator[tuple[int, str]]:
-        """(hash, text), in reading order."""
-        for _, value, text in sorted(item[1:] for item in self._heap):
-            yield value, text
+        """(hash of the owner, text), in reading order."""
+        for _, _, owner, text in sorted(item[1:] for item in self._heap):
+            yield owner, text
 
 
-def _hashed(corpus, config, progress, read) -> Iterator[tuple[list[str], np.ndarray]]:
+def _hashed(corpus, config, progress, read, owner):
+    """Batches of texts, with their hashes and those of their owners."""
     done, total = 0, sum(os.path.getsize(file.path) for file in corpus.files)
 
     def on_read(num_bytes: int):
@@ -149,12 +158,11 @@ def _hashed(corpus, config, progress, read) -> Iterator[tuple[list[str], np.ndar
         if progress is not None:
             progress("read text", done, total)
 
-    texts: list[str] = []
-    for file in readable(corpus, config, read)[0]:
-        for document in read(file, config, on_read):
-            texts.append(document.text)
-            if len(texts) == _BATCH_DOCUMENTS:
-                yield texts, hash_documents(texts)
-                texts = []
-    if texts:
-        yield texts, hash_documents(texts)
+    found = (
+        thing for unit in readable(corpus, config, read)[0] for thing in read(unit, config, on_read)
+    )
+    while things := list(itertools.islice(found, _BATCH_DOCUMENTS)):
+        texts = [thing.text for thing in things]
+        hashes = hash_documents(texts)
+        owners = hashes if owner is None else hash_documents([owner(thing) for thing in things])
+        yield texts, hashes, owners

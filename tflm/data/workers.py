@@ -57,6 +57,29 @@ def map_batches(function: Callable, batches: Iterable, num_workers: int = 0) -> 
         yield from map_in_processes(function, together, num_workers)
 
 
+def map_beside(function: Callable, batches: Iterable, num_workers: int = 0) -> Iterator[tuple]:
+    """As `map_batches`, where something belongs to each batch that `function` need not see.
+
+    Args:
+        function, num_workers: as there.
+        batches: (what stays here, the batch), in twos.
+
+    Yields:
+        (what stayed here, `function(batch)`), in order.
+    """
+    kept: collections.deque = collections.deque()
+
+    def sent():
+        for beside, batch in batches:
+            kept.append(beside)
+            yield batch
+
+    # Closed at once after an error, or the worker processes would wait for its traceback to go.
+    with contextlib.closing(map_batches(function, sent(), num_workers)) as results:
+        for result in results:
+            yield kept.popleft(), result
+
+
 def map_in_processes(function: Callable, batches: Iterable, num_workers: int) -> Iterator:
     """`function(batch)` of every batch, in order, by `num_workers` processes.
 
