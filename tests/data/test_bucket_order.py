@@ -1,4 +1,4 @@
-"""The order of buckets: a function of the step, every pair once an epoch of its bucket, every bucket as often as due."""
+"""The order of buckets: a function of the step, every pair once an epoch, every bucket as often as due."""
 
 import numpy as np
 import pytest

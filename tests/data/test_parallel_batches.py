@@ -116,23 +116,24 @@ def test_every_pair_once_an_epoch(kind, count, batch_size, accumulation):
     pairs = many(count)
     batches = kind(split_of(pairs), batch_size, 3, accumulation)
     epochs = 4
-    found = []
+    found, shapes = [], set()
     for step in range(int(epochs * batches.steps_per_epoch) + len(batches.shapes)):
         batch = batches.batch(step)
         assert batch["weights"].sum() == pytest.approx(1, abs=1e-5)
         shape = batch["labels"].shape
-        assert shape in [(shape[0], shape[-1]) for shape in batches.shapes]
+        assert shape in [(bucket[0], bucket[-1]) for bucket in batches.shapes]
+        shapes.add(tuple(array.shape for array in batch.values()))
         assert shape[0] % accumulation == 0
         assert len(pairs_of(batch)) == shape[0]
         found += pairs_of(batch)
     counts = {pair: found.count(pair) for pair in pairs}
     assert len(found) == sum(counts.values())
-    # A bucket may be some batches ahead of its epochs, and one behind.
+    # So many steps are four whole epochs, and some batches of the fifth.
+    assert min(counts.values()) >= epochs
     if count == 150:
-        assert min(counts.values()) >= 3 and max(counts.values()) <= 6
-        assert sum(counts.values()) / count == pytest.approx(epochs, rel=0.1)
-    assert min(counts.values()) > 0
-    assert len({batches.batch(step)["labels"].shape for step in range(60)}) == len(batches.shapes)
+        assert max(counts.values()) <= epochs + 3
+        assert sum(counts.values()) / count == pytest.approx(epochs, rel=0.2)
+    assert len(shapes) == len(batches.shapes)
 
 
 @pytest.mark.parametrize("kind", [parallel, prompted])
@@ -173,11 +174,8 @@ def test_padding_share_is_that_of_the_batches():
             tokens += np.count_nonzero(batch[name])
     assert batches.padding_share == pytest.approx(1 - tokens / cells, abs=0.01)
     assert batches.tokens_per_step == pytest.approx(tokens / steps, rel=0.02)
-    one_shape = (
-        1
-        - tokens / steps / batches.tokens_per_step * 0
-        - np.mean([len(s) + 1 + len(t) + 1 for s, t in many(150)]) / (2 * 43)
-    )
+    # The longest has 3 + 39 bytes and eos on both sides.
+    one_shape = 1 - np.mean([len(s) + len(t) + 2 for s, t in many(150)]) / (2 * 43)
     assert batches.padding_share < one_shape - 0.1
 
 
