@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.data.fake_tokenizer import ByteTokenizer
+from tflm.data import length_buckets
 from tflm.data.encode import encode_documents
 from tflm.data.parallel_batches import ParallelBatches, rows_of
 from tflm.data.parallel_split import parallel_in_memory
@@ -11,6 +12,11 @@ from tflm.data.prompted_batches import Prompt, PromptedBatches
 from tflm.errors import UserError
 
 TOKENIZER = ByteTokenizer()
+
+
+@pytest.fixture(autouse=True)
+def small_buckets(monkeypatch):
+    monkeypatch.setattr(length_buckets, "SMALLEST_PAIRS", 1)
 
 
 def split_of(pairs):

@@ -1,7 +1,7 @@
 """The names in a batch, and the one place that says who adds BOS and EOS.
 
-A document is stored as `bos, tokens..., eos`. `tflm.data.encode.encode_documents` adds both, and
-nothing else does: `Tokenizer.encode` adds neither. The model reads `token_ids` and predicts `labels`,
+A document is stored as `bos, tokens..., eos`, the source of a pair without the bos. `tflm.data.encode.encode_documents`
+adds both, and nothing else does: `Tokenizer.encode` adds neither. The model reads `token_ids` and predicts `labels`,
 the same stream one token later. A label that is `bos` carries no information (it always follows
 `eos`), so its weight is 0: everything else is predicted exactly once.
 

@@ -2,7 +2,7 @@
 
 Where the buckets end is the best there is for the lengths of a split: of all ways to cut them in NUM_BUCKETS, that with
 the fewest cells, found by dynamic programming over the histogram. A bucket of very few pairs counts as if it had more:
-they would come several times in one batch.
+it has a shape to be compiled, and a batch to be filled, like any other.
 
 The order of a split lists its pairs bucket by bucket, as they were read within each.
 """
@@ -14,7 +14,8 @@ import numpy as np
 
 # Each is a shape that has to be compiled.
 NUM_BUCKETS = 6
-SMALLEST_SHARE = 1 / 200
+# What fewer pairs count as: a share of the split's, and a number.
+SMALLEST_SHARE, SMALLEST_PAIRS = 1 / 200, 64
 # Buckets end at multiples of it, in tokens; the last one where the longest pair does.
 STEP = 4
 # What decides the bucket of a pair, by the tokens of its sides: an encoder-decoder pads each to a width of its own, a
