@@ -217,7 +217,10 @@ def test_a_damaged_store_is_built_again(files, tmp_path):
     [
         ({"train": [("a", "x"), ("b", "y")]}, "has 2 pairs, too few for the validation"),
         ({"train": [("", "x")]}, "holds no pair. Give two files .* left out: 1 empty.$"),
-        ({"train": TRAIN, "test": [("x" * 9, "y")]}, "test.tsv holds no pair .* out: 1 too long.$"),
+        (
+            {"train": TRAIN, "test": [("x" * 9, "y")]},
+            "test.tsv holds no pair. .* out: 1 too long.$",
+        ),
         (
             {"train": [*TRAIN, ("a\tb", "c")]},
             "train.tsv, line 5: wanted 2 columns, as in the first",

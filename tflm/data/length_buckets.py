@@ -110,7 +110,8 @@ def bucket_ends(histogram: np.ndarray, num_buckets: int = NUM_BUCKETS) -> list[i
     ends = np.append(np.arange(0, greatest, step), greatest)  # the first, 0, is no end
     below = np.cumsum(histogram)[ends]
     counts = below[None, :] - below[:, None]  # [i, j]: longer than ends[i], at most ends[j]
-    costs = np.where(counts >= max(SMALLEST_SHARE * below[-1], 1), counts * ends[None, :], np.inf)
+    least = max(SMALLEST_SHARE * below[-1], SMALLEST_PAIRS)
+    costs = np.where(counts > 0, np.maximum(counts, least) * ends[None, :], np.inf)
     best, before = costs[0], []  # [j]: the fewest cells of what is at most ends[j]
     for _ in range(num_buckets - 1):
         totals = best[:, None] + costs
