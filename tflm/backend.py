@@ -59,6 +59,36 @@ def repeat(count: int, body, state):
     )[1]
 
 
+def repeat_while(condition, body, state: tuple):
+    """`state` after state = body(*state) for as long as condition(*state) holds.
+
+    (`keras.ops.while_loop` under TensorFlow wants every shape to stay as known as it was.)
+
+    Args:
+        body: returns a state of the same shapes and dtypes.
+        state: a tuple of tensors and nests of tensors.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.lax.while_loop(
+            lambda state: condition(*state), lambda state: tuple(body(*state)), state
+        )
+    import tensorflow as tf
+
+    def as_known_as(new, old):
+        new = tf.convert_to_tensor(new)
+        return new if new.shape == old.shape else tf.ensure_shape(new, old.shape)
+
+    state = tf.nest.map_structure(tf.convert_to_tensor, state)
+    return tf.while_loop(
+        condition,
+        lambda *old: tf.nest.map_structure(as_known_as, tuple(body(*old)), old),
+        state,
+        parallel_iterations=1,
+    )
+
+
 def add_rows(table, ids, rows):
     """`table` with `rows` added at `ids`; rows of one id add up.
 

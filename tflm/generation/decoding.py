@@ -82,10 +82,10 @@ class Decoder:
             "repetition_penalty": np.float32(sampling.repetition_penalty),
             "seed": np.int32(sampling.seed),
         }
-        state, slot = self._read(texts, position)
+        state, slot = self.read(texts, position)
         while not ended.all():
             if self.is_bounded and slot >= self.max_length:
-                state, slot = self._read(texts, position)
+                state, slot = self.read(texts, position)
             ids = np.array([[text[position]] for text in texts], "int32")
             forced = np.array(
                 [text[position + 1] if position + 1 < len(text) else -1 for text in texts], "int32"
@@ -110,7 +110,7 @@ class Decoder:
                 ended[row] = len(text) - lengths[row] >= max_tokens
             yield emitted
 
-    def _read(self, texts, end: int):
+    def read(self, texts, end: int):
         """The state after the tokens before position `end`, and the slot of `end` in it.
 
         Where they do not all fit, the newer half of what fits is read, so that there is room to go on.
