@@ -4,8 +4,8 @@
 
 FOLDER/request.json names what to do: "build" (members of the zoo), "load" (run folders), and "train" (pairs of a
 member of the zoo and a run folder, on FOLDER/text.txt); "differentiate" (members of the zoo) is the loss in chunks;
-"read" (members of the zoo of encoder-decoders) is logits and gradients of a target that has read a source.
-Logits and gradients come back in FOLDER/logits.npz.
+"read" (members of the zoo of encoder-decoders) is logits and gradients of a target that has read a source; "search" a
+beam search. Logits, gradients and what was found come back in FOLDER/logits.npz.
 """
 
 import json
@@ -57,6 +57,23 @@ def translation_gradients(model) -> dict[str, np.ndarray]:
 
     values = differentiate([v.value for v in model.trainable_variables])
     return {v.path: np.array(g) for v, g in zip(model.trainable_variables, values, strict=True)}
+
+
+def beams_of(model) -> dict[str, np.ndarray]:
+    """Ids and scores of the three best targets of a vocabulary's first tokens."""
+    from keras import ops
+
+    from tflm.backend import compiled
+    from tflm.generation.beam import BeamConfig, beam_search
+
+    config = BeamConfig(beam_size=4, num_best=3, max_length=6, no_repeat_ngram=2)
+
+    def search(prompts):
+        return beam_search(model.step, model.initial_state(3, 8), prompts, config, eos_id=3)
+
+    found = compiled(model, search)(np.array([[2, 5], [2, 6], [2, 7]], "int32"))
+    ids, _, scores = map(ops.convert_to_numpy, found)
+    return {"ids": np.array(ids), "scores": np.array(scores)}
 
 
 def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
@@ -113,6 +130,9 @@ def main(folder: Path) -> None:
     for name in request.get("differentiate", []):
         for path, value in gradients_in_chunks(name).items():
             logits[f"gradient {name} {path}"] = value
+    for name in request.get("search", []):
+        for part, values in beams_of(zoo.build(name, seed=3)).items():
+            logits[f"beam {name} {part}"] = values
     for name, run_dir in request.get("train", []):
         experiment = tiny_experiment(name, folder / "text.txt", **SETTINGS, jit_compile="on")
         fit.train(experiment, run_dir)

@@ -36,6 +36,7 @@ def sides(corpus, tmp_path_factory):
         "build": list(zoo.ZOO),
         "load": [str(folder / "tensorflow" / name) for name in TRAINED],
         "differentiate": list(TRAINED),
+        "search": list(TRAINED),
         "train": [(name, str(folder / "jax" / name)) for name in TRAINED],
     }
     return folder, under_jax(folder, request)
@@ -88,6 +89,14 @@ def test_the_loss_in_chunks_has_the_gradients_of_the_other_backend_in_one_piece(
         atol = 2e-5 * np.abs(expected).max()
         found = jax[f"gradient {name} {variable.path}"]
         np.testing.assert_allclose(found, expected, atol=atol, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_beam_finds_the_same(name, sides):
+    _, jax = sides
+    found = jax_side.beams_of(zoo.build(name, seed=3))
+    np.testing.assert_array_equal(jax[f"beam {name} ids"], found["ids"])
+    np.testing.assert_allclose(jax[f"beam {name} scores"], found["scores"], rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -104,7 +104,9 @@ def translate_file(
                     progress(first - 1 + done, num_lines)
 
             found = translator.candidates(texts, search, first, show)
-            written = "".join(_written(number, c, with_scores) for number, c in enumerate(found, first))
+            written = "".join(
+                _written(number, c, with_scores) for number, c in enumerate(found, first)
+            )
             work.keep(file, written, first - 1 + len(texts))
     work.finish()
     return Translated(num_lines, resumed, num_truncated)
@@ -128,7 +130,8 @@ def _written(number: int, candidates, with_scores: bool) -> str:
     if not with_scores:
         return _in_one_line(candidates[0].text) + "\n"
     return "".join(
-        f"{number}\t{c.score:.6f}\t{_in_one_line(c.text).replace(chr(9), ' ')}\n" for c in candidates
+        f"{number}\t{c.score:.6f}\t{_in_one_line(c.text).replace(chr(9), ' ')}\n"
+        for c in candidates
     )
 
 

@@ -1,13 +1,15 @@
-"""Continue text with any run.
+"""Continue text with any run; translate or summarise with a run that has learnt to.
 
 python -m trainers.generate --run_dir=runs/gpt --prompt="The function returns"
 python -m trainers.generate --run_dir=runs/gpt --prompt_file=prompts.txt --temperature=0
 echo -n "Once upon" | python -m trainers.generate --run_dir=runs/gpt --prompt=-
 python -m trainers.generate --run_dir=runs/gpt --interactive
+python -m trainers.generate --run_dir=runs/de_en --prompt="Ein Hund schläft."
+python -m trainers.generate --run_dir=runs/de_en --input_file=in.txt --output_file=out.txt --beam_size=5
+python -m trainers.generate --run_dir=runs/a,runs/b --average_checkpoints=5 --input_file=in.txt --output_file=out.txt
 """
 
 import sys
-import time
 from pathlib import Path
 
 from absl import flags
@@ -15,9 +17,14 @@ from absl import flags
 from tflm import program
 from tflm.errors import UserError
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run.")
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Folder of the run; several with commas between them speak as an ensemble."
+)
 _STEP = flags.DEFINE_integer(
     "step", None, "Checkpoint to use; the best one by default.", lower_bound=0
+)
+_AVERAGE = flags.DEFINE_integer(
+    "average_checkpoints", 1, "Use the mean weights of so many of the last checkpoints.", 1
 )
 _PROMPT = flags.DEFINE_multi_string(
     "prompt", None, "Text to continue; - reads it from stdin. May be repeated."
@@ -26,7 +33,34 @@ _PROMPT_FILE = flags.DEFINE_string(
     "prompt_file", None, "File with one prompt a line, continued side by side."
 )
 _INTERACTIVE = flags.DEFINE_bool("interactive", False, "Ask for prompts until end of input.")
-_MAX_TOKENS = flags.DEFINE_integer("max_tokens", 100, "Length of the continuation.", lower_bound=1)
+_INPUT_FILE = flags.DEFINE_string(
+    "input_file", None, "A UTF-8 file; each line gives one line of --output_file."
+)
+_OUTPUT_FILE = flags.DEFINE_string(
+    "output_file", None, "Written beside and renamed at the end; a killed run goes on where it was."
+)
+_MAX_TOKENS = flags.DEFINE_integer(
+    "max_tokens", None, "Length at most; 100 for a continuation, 256 for a translation.", 1
+)
+_BEAM_SIZE = flags.DEFINE_integer(
+    "beam_size",
+    None,
+    "Hypotheses of the beam search; 1 is greedy. A translation's default is 4.",
+    1,
+)
+_LENGTH_PENALTY = flags.DEFINE_float(
+    "length_penalty", 0.6, "Of the beam search; larger prefers longer texts, 0 counts nothing.", 0
+)
+_N_BEST = flags.DEFINE_integer(
+    "n_best", 1, "Give so many candidates of the beam: line, score and text, tabs between them.", 1
+)
+_MIN_TOKENS = flags.DEFINE_integer("min_tokens", 0, "Of the beam search: length at least.", 0)
+_NO_REPEAT = flags.DEFINE_integer(
+    "no_repeat_ngram", 0, "Of the beam search: no so many tokens come twice in a text; 0: may.", 0
+)
+_TRUNCATE = flags.DEFINE_bool(
+    "truncate", False, "Cut a source that is longer than the model's limit, instead of an error."
+)
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.8, "0 takes the most likely token each time.")
 _TOP_K = flags.DEFINE_integer(
     "top_k", 0, "Draw from that many of the most likely tokens; 0 for all."
@@ -76,23 +110,33 @@ def read_prompts() -> list[str]:
         ) from error
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise UserError(f"Unexpected argument {argv[1]!r}. A prompt is given as --prompt=TEXT.")
-    if not _RUN_DIR.value:
-        raise UserError("--run_dir is missing. Give the folder of a trained run.")
-    prompts = read_prompts()
-    if not prompts and not _INTERACTIVE.value:
-        raise UserError(
-            "There is nothing to continue. Give --prompt, --prompt_file or --interactive."
-        )
-    program.load_backend()
-    from tflm import run as runs
-    from tflm.generation.decoding import Decoder
+def search_of(reads_sources: bool):
+    """The BeamConfig or DrawConfig that the flags ask for; a continuation is drawn unless they name a beam."""
+    from tflm.generation.beam import BeamConfig
     from tflm.generation.sampling import SamplingConfig
-    from tflm.generation.text import continue_texts
-    from trainers.terminal import warn
+    from tflm.generation.translate import DrawConfig
 
+    beam, drawn = (
+        next((flag.name for flag in some if flags.FLAGS[flag.name].present), None)
+        for some in (
+            (_BEAM_SIZE, _LENGTH_PENALTY, _N_BEST, _MIN_TOKENS, _NO_REPEAT),
+            (_TEMPERATURE, _TOP_K, _TOP_P, _MIN_P, _PENALTY, _STOP),
+        )
+    )
+    if beam and drawn:
+        raise UserError(
+            f"--{beam} is of the beam search, --{drawn} of sampling. Leave one of them out."
+        )
+    max_tokens = _MAX_TOKENS.value or (256 if reads_sources else 100)
+    if beam or (reads_sources and not drawn):
+        return BeamConfig(
+            beam_size=_BEAM_SIZE.value or max(4, _N_BEST.value),
+            num_best=_N_BEST.value,
+            length_penalty=_LENGTH_PENALTY.value,
+            max_length=max_tokens,
+            min_length=_MIN_TOKENS.value,
+            no_repeat_ngram=_NO_REPEAT.value,
+        )
     sampling = SamplingConfig(
         temperature=_TEMPERATURE.value,
         top_k=_TOP_K.value,
@@ -101,44 +145,54 @@ def main(argv):
         repetition_penalty=_PENALTY.value,
         seed=_SEED.value,
     )
-    run = runs.load(_RUN_DIR.value, _STEP.value, _PRECISION.value, say=warn)
-    if not run.is_language_model:
-        raise UserError(f"{_RUN_DIR.value} holds no language model: it has nothing to say.")
-    longest = max((len(run.tokenizer.encode(prompt)) for prompt in prompts), default=0)
-    if _INTERACTIVE.value:
-        longest = max(longest, 512)
-    decoder = Decoder(run.model, longest + 1 + _MAX_TOKENS.value)
+    return DrawConfig(sampling, max_tokens)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise UserError(f"Unexpected argument {argv[1]!r}. A prompt is given as --prompt=TEXT.")
+    if not _RUN_DIR.value:
+        raise UserError("--run_dir is missing. Give the folder of a trained run.")
+    prompts = read_prompts()
+    if not (prompts or _INTERACTIVE.value or _INPUT_FILE.value):
+        raise UserError(
+            "There is nothing to continue. Give --prompt, --prompt_file, --interactive, or --input_file."
+        )
+    if bool(_INPUT_FILE.value) != bool(_OUTPUT_FILE.value):
+        raise UserError("--input_file and --output_file belong together. Give both.")
+    if _INPUT_FILE.value and (prompts or _INTERACTIVE.value or _STOP.value):
+        raise UserError("--input_file takes neither prompts nor --stop. Leave them out.")
+    program.load_backend()
+    from trainers import answers, output_file, speakers
+    from trainers.terminal import warn
+
+    if _OUTPUT_FILE.value:
+        output_file.check(_OUTPUT_FILE.value, "--output_file")
+    speaker = speakers.load(_RUN_DIR.value, _STEP.value, _PRECISION.value, _AVERAGE.value, say=warn)
+    search = search_of(speaker.reads_sources)
+    if _INPUT_FILE.value:
+        answers.to_file(
+            speaker,
+            search,
+            _INPUT_FILE.value,
+            _OUTPUT_FILE.value,
+            _N_BEST.value > 1,
+            _TRUNCATE.value,
+        )
+        return
     stop = tuple(text.replace("\\n", "\n") for text in _STOP.value)
-
-    def complete(batch):
-        """Streams a single prompt; several are printed whole, in order."""
-        texts, started, count = list(batch), time.perf_counter(), 0
-        if len(batch) == 1:
-            print(batch[0], end="", flush=True)
-        for pieces in continue_texts(
-            decoder, run.tokenizer, batch, _MAX_TOKENS.value, sampling, stop
-        ):
-            count += 1
-            texts = [text + piece for text, piece in zip(texts, pieces, strict=True)]
-            if len(batch) == 1:
-                print(pieces[0], end="", flush=True)
-        if len(batch) == 1:
-            print(flush=True)
-        else:
-            for text in texts:
-                print(f"{text}\n---")
-        speed = count * len(batch) / (time.perf_counter() - started)
-        print(f"({speed:,.0f} tokens/s, compilation included)", file=sys.stderr)
-
+    answer = answers.to_terminal(
+        speaker, search, prompts, stop, _INTERACTIVE.value, _TRUNCATE.value
+    )
     if prompts:
-        complete(prompts)
+        answer(prompts)
     while _INTERACTIVE.value:
         try:
             prompt = input("> ")
         except (EOFError, KeyboardInterrupt):
             print()
             break
-        complete([prompt])
+        answer([prompt])
 
 
 def run():

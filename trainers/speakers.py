@@ -11,10 +11,12 @@ class Speaker:
     Attributes:
         runs: tflm.run.Run, at least one.
         model: of the run, or the Ensemble of all.
+        settings: with which they were loaded.
     """
 
     runs: list
     model: object
+    settings: dict
 
     @property
     def tokenizer(self):
@@ -35,9 +37,10 @@ class Speaker:
             prompt_format = run.experiment["objective"]["prompt_format"]
         return Translator(self.model, run.tokenizer, run.source_tokenizer, prompt_format, truncate)
 
-    def identity(self) -> list[dict]:
+    def identity(self) -> dict:
         """What decides what it says, as JSON values."""
-        return [{"run": str(run.run_dir.resolve()), "step": run.step} for run in self.runs]
+        runs = [{"run": str(run.run_dir.resolve()), "step": run.step} for run in self.runs]
+        return {"runs": runs, **self.settings}
 
 
 def load(run_dirs: str, step: int | None, precision: str, average: int, say) -> Speaker:
@@ -64,11 +67,12 @@ def load(run_dirs: str, step: int | None, precision: str, average: int, say) -> 
                 "The runs of an ensemble must have read and written the same ids. "
                 f"{run.run_dir} differs from {first.run_dir} in its {_difference(run, first)}."
             )
+    settings = {"precision": precision, "average": average}
     if len(loaded) == 1:
-        return Speaker(loaded, first.model)
+        return Speaker(loaded, first.model, settings)
     from tflm.generation.ensemble import Ensemble
 
-    return Speaker(loaded, Ensemble([run.model for run in loaded]))
+    return Speaker(loaded, Ensemble([run.model for run in loaded]), settings)
 
 
 def _kind(run) -> dict:

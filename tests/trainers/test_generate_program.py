@@ -56,6 +56,28 @@ def test_a_stop_string_ends_the_text(run_dir):
     assert stopped == text[: text.index(stop, len("the cat"))]
 
 
+def test_a_file_line_by_line(run_dir, tmp_path):
+    """A run that continues texts gives the continuation of every line; two of one run are an ensemble that agrees."""
+    source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_text("the cat\n\nnobody sees\n", encoding="utf-8")
+    files = (f"--input_file={source}", f"--output_file={output}", "--max_tokens=12")
+    finished = generate(run_dir, *files, "--beam_size=1")
+    assert finished.code == 0, finished
+    assert "Wrote 3 lines" in finished.out
+    written = output.read_text(encoding="utf-8").split("\n")
+    assert written[1] == ""
+    assert len(written) == 4
+    greedy = generate(run_dir, "--prompt=the cat", "--temperature=0", "--max_tokens=12").out
+    assert "the cat" + written[0] == greedy.strip("\n")
+    both = generate(f"{run_dir},{run_dir}", *files, "--n_best=2")
+    assert both.code == 0, both
+    ensemble = [line.split("\t") for line in output.read_text().strip("\n").split("\n")]
+    assert [row[0] for row in ensemble] == ["1", "1", "2", "3", "3"]
+    assert float(ensemble[0][1]) >= float(ensemble[1][1])
+    alone = generate(run_dir, "--prompt=the cat", "--n_best=2", "--max_tokens=12").out.split("\n")
+    assert alone[0].split("\t") == [f"{float(ensemble[0][1]):.4f}", "the cat" + ensemble[0][2]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -69,6 +91,16 @@ def test_a_stop_string_ends_the_text(run_dir):
         (["--prompt=x", "--run_dir="], "--run_dir is missing"),
         (["--prompt=x", "--precision=half"], "half"),
         (["--prompt_file=/no/such/file"], "Cannot read --prompt_file=/no/such/file"),
+        (["--input_file=x"], "--input_file and --output_file belong together"),
+        (["--input_file=x", "--output_file=y", "--prompt=z"], "takes neither prompts nor --stop"),
+        (["--input_file=x", "--output_file=/no/y"], "--output_file=/no/y: there is no folder /no"),
+        (["--input_file=/no/x", "--output_file=y"], "Cannot read --input_file=/no/x"),
+        (
+            ["--prompt=x", "--beam_size=2", "--top_k=2"],
+            "--beam_size is of the beam search, --top_k",
+        ),
+        (["--prompt=x", "--beam_size=2", "--n_best=3"], "`num_best` must be at most `beam_size`"),
+        (["--prompt=x", "--average_checkpoints=9"], "too few to average 9"),
     ],
 )
 def test_mistakes(run_dir, arguments, message):

@@ -127,9 +127,7 @@ class Translator:
         drawn = self._reader.draws(sources, width, sampling, search.max_length)
         return [[found] for found in drawn]
 
-    def encode(
-        self, texts: list[str], search, first_line: int = 1
-    ) -> tuple[list[list[int]], int]:
+    def encode(self, texts: list[str], search, first_line: int = 1) -> tuple[list[list[int]], int]:
         """What the model reads of every text, no ids of a text that holds nothing; and how many were cut.
 
         Raises:
