@@ -7,8 +7,8 @@ Settings: family, the model's sizes, `half` for bfloat16 autocast, and one of
     batches: FILE.npz    train on these batches (source_ids_i, token_ids_i, labels_i, weights_i): tokens per second
     sources: FILE.npz    decode these sources (ids, ends), `tokens` of a target each, with a beam: tokens per second
 
-It needs nothing but torch and numpy. `nn.Transformer` has no cache, and would read the whole target again at every step:
-here its layers keep what they read of the steps before.
+It needs nothing but torch and numpy. `nn.Transformer` has no cache and would read the whole target again at every
+step: here its layers keep what they read of the steps before.
 
 Shapes: B batch, S source time, T target time, D hidden, K beam, V vocabulary.
 """

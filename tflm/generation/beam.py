@@ -16,9 +16,10 @@ import dataclasses
 
 from keras import ops
 
-from tflm.backend import add_rows, repeat_while
+from tflm.backend import repeat_while
 from tflm.config import check_ranges
 from tflm.errors import UserError
+from tflm.generation.constraints import allowed
 from tflm.generation.sampling import REMOVED
 
 SOURCE_PREFIX = "source_"  # names what a state holds of the source: no step changes it
@@ -144,7 +145,7 @@ def grow(
         length = (
             position + 2 - prompt_lengths
         )  # (B,) of a target with the token to come; below 1 in the prompt
-        log_probs = _allowed(
+        log_probs = allowed(
             log_probs, beams["ids"], position, length, prompt_lengths, config, eos_id, blocked
         )
         parents, beams = _extended(beams, log_probs, position, length, limits, eos_id)
@@ -200,44 +201,6 @@ def _extended(beams: dict, log_probs, position, length, limits, eos_id: int):
         "ended": ops.logical_or(beams["ended"], ends),
         "grows": ops.where(moves, ops.logical_and(found, within), beams["grows"]),
     }
-
-
-def _allowed(log_probs, ids, position, length, prompt_lengths, config, eos_id: int, blocked):
-    """(B, K, V) log-probabilities, those of tokens that must not come removed."""
-    columns = ops.arange(log_probs.shape[-1], dtype="int32")
-    for token in blocked:
-        log_probs = ops.where(columns == token, REMOVED, log_probs)
-    if config.min_length:
-        too_short = (length <= config.min_length)[:, None, None]
-        log_probs = ops.where(ops.logical_and(too_short, columns == eos_id), REMOVED, log_probs)
-    if config.no_repeat_ngram:
-        n = config.no_repeat_ngram
-        log_probs = _without_repeated(log_probs, ids, position, prompt_lengths, n)
-    return log_probs
-
-
-def _without_repeated(log_probs, ids, position, prompt_lengths, n: int):
-    """(B, K, V), the tokens removed that would make n tokens of the target up to `position` come a second time."""
-    num_places = ids.shape[-1] - n + 1
-    if num_places < 1:
-        return log_probs
-    places = ops.arange(num_places, dtype="int32")
-    # An n-gram that stands in the target as a whole, and begins with the n - 1 last tokens.
-    inside = ops.logical_and(places >= prompt_lengths[:, None], places + n - 1 <= position)
-    repeats = ops.logical_and(inside[:, None, :], ids[..., :num_places] >= 0)  # (B, K, places)
-    last = ops.maximum(position - n + 2 + ops.arange(n - 1, dtype="int32"), 0)
-    last = ops.take(ids, last, axis=2)  # (B, K, n - 1)
-    for i in range(n - 1):
-        repeats = ops.logical_and(repeats, ids[..., i : i + num_places] == last[..., i : i + 1])
-    size, vocabulary_size = log_probs.shape[1:]
-    rows = ops.arange(ops.shape(log_probs)[0] * size, dtype="int32")
-    cells = ops.reshape(rows * vocabulary_size, (-1, size, 1)) + ids[..., n - 1 :]
-    removed = add_rows(
-        ops.reshape(log_probs, (-1, 1)),
-        ops.reshape(cells, (-1,)),
-        ops.reshape(ops.where(repeats, REMOVED, 0.0), (-1, 1)),
-    )
-    return ops.reshape(removed, (-1, size, vocabulary_size))
 
 
 def _can_win(beams: dict, limits, config: BeamConfig):
