@@ -142,9 +142,8 @@ def grow(
         state = {name: after[name] for name in state}
         log_probs = ops.log_softmax(ops.cast(logits[:, -1], "float32"), axis=-1)
         log_probs = ops.reshape(log_probs, (-1, size, logits.shape[-1]))
-        length = (
-            position + 2 - prompt_lengths
-        )  # (B,) of a target with the token to come; below 1 in the prompt
+        # (B,) of a target with the token to come; below 1 in the prompt.
+        length = position + 2 - prompt_lengths
         log_probs = allowed(
             log_probs, beams["ids"], position, length, prompt_lengths, config, eos_id, blocked
         )

@@ -44,10 +44,10 @@ def _without_repeated(log_probs, ids, position, prompt_lengths, n: int):
     # An n-gram that stands in the target as a whole, and begins with the n - 1 last tokens.
     inside = ops.logical_and(places >= prompt_lengths[:, None], places + n - 1 <= position)
     repeats = ops.logical_and(inside[:, None, :], ids[..., :num_places] >= 0)  # (B, K, places)
-    last = ops.maximum(position - n + 2 + ops.arange(n - 1, dtype="int32"), 0)
-    last = ops.take(ids, last, axis=2)  # (B, K, n - 1)
     for i in range(n - 1):
-        repeats = ops.logical_and(repeats, ids[..., i : i + num_places] == last[..., i : i + 1])
+        place = ops.reshape(ops.maximum(position - n + 2 + i, 0), (1,))
+        same = ids[..., i : i + num_places] == ops.take(ids, place, axis=2)
+        repeats = ops.logical_and(repeats, same)
     size, vocabulary_size = log_probs.shape[1:]
     rows = ops.arange(ops.shape(log_probs)[0] * size, dtype="int32")
     cells = ops.reshape(rows * vocabulary_size, (-1, size, 1)) + ids[..., n - 1 :]
