@@ -11,11 +11,15 @@ class TinySources:
 
     max_source_length = 40
 
-    def __init__(self, vocabulary_size: int, seed: int = 0, max_sequence_length: int = 24):
+    def __init__(
+        self, vocabulary_size: int, seed: int = 0, max_sequence_length: int = 24, ends: float = 0.0
+    ):
         random = np.random.default_rng(seed)
         width = 16
         self.config = types.SimpleNamespace(vocabulary_size=vocabulary_size)
         self.max_sequence_length, self.variables = max_sequence_length, []
+        self.bias = np.zeros(vocabulary_size, "float32")
+        self.bias[3] = ends  # of EOS
         self.table, self.source_table, self.recurrent, self.output = (
             random.normal(0, scale, shape).astype("float32")
             for scale, shape in (
@@ -35,7 +39,7 @@ class TinySources:
     def step(self, token_ids, state, position):
         x = ops.take(self.table, token_ids[:, 0], axis=0) + state["source_summary"]
         hidden = ops.tanh(x + ops.matmul(state["hidden"], self.recurrent))
-        logits = ops.matmul(hidden, self.output)[:, None]
+        logits = (ops.matmul(hidden, self.output) + self.bias)[:, None]
         return logits, {**state, "hidden": hidden}
 
     def log_probs_of(self, source: list[int]):
@@ -48,7 +52,7 @@ class TinySources:
             hidden = np.zeros((len(texts), 16))
             for token in np.array(texts).T:
                 hidden = np.tanh(self.table[token] + summary + hidden @ self.recurrent)
-            return log_softmax(hidden @ self.output)
+            return log_softmax(hidden @ self.output + self.bias)
 
         return log_probs
 
@@ -66,4 +70,4 @@ class Letters:
         return [self.encode(text) for text in texts]
 
     def decode(self, ids) -> str:
-        return "".join("abcdefgh"[token - 4] for token in ids if token > 3)
+        return "".join("?abcdefgh"[max(token - 3, 0)] for token in ids if token not in (0, 2, 3))
