@@ -151,7 +151,7 @@ def describe_pairs(card: dict) -> list[str]:
             f"  {name:<10} {source['tokens']:,} source tokens, {source['unknown_share']:.2%} <unk>, left out "
             f"{left_out['empty']:,} with an empty side, {left_out['too_long']:,} longer than {longest} tokens, "
             f"{left_out['unequal']:,} of unequal length; {split['shared_with_train']:,} sources also in train; "
-            f"{len(buckets)} buckets, {padding_share(buckets):.1%} padding"
+            f"padding {padding_share(buckets):.1%} in {len(buckets)} bucket{'s' * (len(buckets) != 1)}"
         )
     if card["synthetic"] is not None:
         added = card["synthetic"]
