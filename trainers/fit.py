@@ -182,6 +182,8 @@ def _fastest_training(experiment, objective, store, tokenizer, group):
         model = models.build(experiment.model, config.seed, policy, initializers)
         models.read_vocabulary(model, tokenizer)
         source = objective.batches(store.split("train"), model, config)
+        if config.epochs:  # before the optimizer, whose learning rate falls until the last step
+            config.steps = math.ceil(config.epochs * source.steps_per_epoch)
         training = group.training_model(model, objective, config)
         # Keras' own slots for tables whose rows the objective updates would be of no use, and as large as the tables.
         variables = [] if updates_rows(objective) else model.trainable_variables
@@ -198,7 +200,6 @@ def _fastest_training(experiment, objective, store, tokenizer, group):
     chosen = choices(operations=0)[0]
     training, source = build(*chosen)
     if config.epochs:
-        config.steps = math.ceil(config.epochs * source.steps_per_epoch)
         say(f"{config.epochs:g} epochs are {config.steps:,} steps.")
     if not group.can_compile:
         if config.jit_compile == "on":

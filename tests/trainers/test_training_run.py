@@ -14,7 +14,7 @@ from tflm import run
 from tflm.data.windows import ShuffledWindows
 from tflm.errors import UserError
 from tflm.run import RunFolder
-from trainers import callbacks, fit
+from trainers import callbacks, compilation, fit
 from trainers.journal import Journal, write_projector
 from trainers.run_differences import differences_of
 
@@ -345,3 +345,24 @@ def test_a_vocabulary_may_be_larger_than_the_tokenizers(corpus, tmp_path):
     experiment.model.vocabulary_size = 200
     with pytest.raises(UserError, match="is 200, but the tokenizer has 260 tokens. Leave it at 0"):
         fit.train(experiment, tmp_path / "other")
+
+
+@pytest.mark.parametrize("jit_compile", ["off", "auto"])
+def test_the_learning_rate_falls_until_the_last_of_the_epochs(
+    corpus, tmp_path, monkeypatch, jit_compile
+):
+    """`epochs` decides `steps`, and `steps` the schedule: both must have been known to the optimizer."""
+    monkeypatch.setattr(compilation, "fastest", lambda build, choices, steps, say: choices[-1])
+    rates = []
+
+    def look(experiment, folder, state, *others):
+        optimizer, steps = state.training.optimizer, experiment.train.steps
+        assert steps > 1000  # what it is where nobody says anything
+        for step in (0, steps // 2, steps):
+            optimizer.iterations.assign(step)
+            rates.append(float(optimizer.learning_rate))
+
+    settings = {"epochs": 2.0, "steps": 1000, "schedule": "linear", "warmup_steps": 0}
+    settings |= {"learning_rate": 0.5, "final_learning_rate": 0.0, "jit_compile": jit_compile}
+    fit.train(tiny_experiment("word2vec", corpus, **settings), tmp_path / "run", fit=look)
+    assert rates == pytest.approx([0.5, 0.25, 0.0], abs=1e-3)
