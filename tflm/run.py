@@ -310,7 +310,7 @@ class Run:
         return self.run_dir.resolve().name
 
     def open_store(self, progress=None):
-        """The token store that this run was trained and validated on; a classifier's is a LabelledStore."""
+        """The token store that this run was trained and validated on: a LabelledStore, a ParallelStore or a Store."""
         from tflm.data.corpora import DataConfig
         from tflm.data.labelled_store import build_labelled_store
         from tflm.data.store import build_store
@@ -318,6 +318,16 @@ class Run:
         data = configs.from_dict(DataConfig, self.experiment["data"], "data")
         if "labels" in self.experiment["objective"]:
             return build_labelled_store(data, self.tokenizer, progress=progress)
+        if self.is_sequence_to_sequence:
+            from tflm.data.parallel_store import PairLimits, build_parallel_store
+
+            objective = self.experiment["objective"]
+            limits = PairLimits(
+                **{field.name: objective[field.name] for field in dataclasses.fields(PairLimits)}
+            )
+            return build_parallel_store(
+                data, self.tokenizer, self.source_tokenizer, limits, progress=progress
+            )
         return build_store(data, self.tokenizer, progress=progress)
 
 

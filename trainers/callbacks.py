@@ -11,9 +11,6 @@ import numpy as np
 import psutil
 
 from tflm.errors import UserError
-from tflm.generation.decoding import Decoder
-from tflm.generation.sampling import SamplingConfig
-from tflm.generation.text import complete
 from tflm.run import Checkpoint, RunFolder, assign_arrays, named_arrays
 from trainers import machine
 from trainers.averaging import averaged_weights, begin_when_stalled
@@ -242,7 +239,7 @@ class Validation(keras.callbacks.Callback):
 
     Args:
         evaluate: () -> dict of numbers; `score_name` is the one that decides, less is better.
-        samples: () -> list of (prompt, text).
+        samples: () -> list of what `trainers.samples` has.
     """
 
     def __init__(
@@ -279,9 +276,8 @@ class Validation(keras.callbacks.Callback):
         # The size of the split, which is among the metrics, is no curve.
         curves = {f"eval/{k}": v for k, v in self.metrics.items() if isinstance(v, float)}
         self.journal.scalars("validation", progress.step, curves)
-        for prompt, text in samples:
-            self.journal.write("sample", progress.step, {"prompt": prompt, "text": text})
-            self.journal.text("validation", progress.step, f"samples/{prompt}", prompt + text)
+        for sample in samples:
+            sample.write(self.journal, progress.step)
         if logs is not None:
             logs.update({f"val_{self.score_name}": score})
         self.folder.save(
@@ -330,22 +326,6 @@ class GracefulStop(keras.callbacks.Callback):
         if self._any_worker(self.received is not None):
             self.received = self.received or signal.SIGTERM
             self.model.stop_training = True
-
-
-def sampler(model, tokenizer, train):
-    """() -> list of (prompt, text), drawn with one seed, so that they can be compared over time."""
-    if not train.sample_tokens or not train.sample_prompts:
-        return list
-    prompts = list(train.sample_prompts)
-    longest = max(len(tokenizer.encode(prompt)) for prompt in prompts)
-    decoder = Decoder(model, 1 + longest + train.sample_tokens)
-    settings = SamplingConfig(temperature=0.8, top_p=0.95, seed=0)
-
-    def samples():
-        texts = complete(decoder, tokenizer, prompts, train.sample_tokens, settings)
-        return list(zip(prompts, texts, strict=True))
-
-    return samples
 
 
 def bits_per_nat(split) -> float:

@@ -11,6 +11,7 @@ import time
 import keras
 
 from tflm.errors import unknown_name
+from trainers.feed import typical_steps
 
 COMPILATIONS = ("auto", "on", "off")
 # Compiling takes seconds, and so does finding out whether it is worth it.
@@ -92,15 +93,18 @@ def _measure(build, precision: str, compiled: bool) -> Measured:
     started = time.perf_counter()
     training, source = build(precision, compiled)
     step = tf.function(training.train_step, jit_compile=compiled, autograph=False)
-    batch = {name: tf.convert_to_tensor(value) for name, value in source.batch(0).items()}
+    # Of several shapes the commonest is measured; each is compiled once.
+    typical, *others = typical_steps(source)
+    batch = {name: tf.convert_to_tensor(value) for name, value in source.batch(typical).items()}
+    built = time.perf_counter()
 
     def seconds() -> float:
         begun = time.perf_counter()
         keras.ops.convert_to_numpy(step(batch)["loss"])
         return time.perf_counter() - begun
 
-    seconds()
-    preparation = time.perf_counter() - started
+    first = seconds()
+    preparation = built - started + first * (1 + len(others))
     return Measured(
         precision, compiled, preparation, statistics.median(seconds() for _ in range(TIMED_STEPS))
     )

@@ -317,10 +317,14 @@ def start(distribute: str | None, experiment) -> OneDevice:
         return OneDevice()
     if distribute not in CHOICES:
         raise unknown_name("--distribute", distribute, CHOICES)
-    if updates_rows(objectives.build(experiment.objective)):
+    objective = objectives.build(experiment.objective)
+    why = "updates single rows of its tables" if updates_rows(objective) else None
+    if getattr(objective, "rows_vary", False):
+        why = "has batches of more and of fewer rows"
+    if why:
         raise UserError(
-            f"The objective {objectives.kind_of(experiment.objective)} updates single rows of its tables, on one "
-            "device only. Leave --distribute out."
+            f"The objective {objectives.kind_of(experiment.objective)} {why}, on one device only. "
+            "Leave --distribute out."
         )
     is_jax = keras.backend.backend() == "jax"
     if is_jax and distribute == "multi_worker":

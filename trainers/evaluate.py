@@ -3,7 +3,12 @@
 python -m trainers.evaluate --run_dir=runs/gpt --split=test
 python -m trainers.evaluate --run_dir=runs/gpt --file=novel.txt --output=novel.json
 python -m trainers.evaluate --run_dir=runs/word2vec --similarity=wordsim353.tsv,men.txt --analogies=questions-words.txt
+python -m trainers.evaluate --run_dir=runs/de_en --split=test --beam_size=5 --average_checkpoints=5
+python -m trainers.evaluate --run_dir=runs/a,runs/b --file=flickr2016.de,flickr2016.en
 python -m trainers.evaluate --vectors=vectors.bin --nearest=king,queen --probe_train=train.tsv --probe_test=test.tsv
+
+A run that translates or summarises is scored by what it writes, too: BLEU and chrF with their signatures, or ROUGE.
+Several such runs with commas between them speak as an ensemble.
 
 With a task of word vectors (--similarity, --analogies, --nearest, --probe_train) a run's text is only scored where
 --split or --file is given.
@@ -15,7 +20,11 @@ from tflm import program
 from tflm.errors import UserError
 from trainers import output_file
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run; its best checkpoint is scored.")
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir",
+    None,
+    "Folder of the run; its best checkpoint is scored. Of runs that translate also several, an ensemble.",
+)
 _VECTORS = flags.DEFINE_string(
     "vectors", None, "A file of word vectors instead of a run: word2vec, GloVe or fastText."
 )
@@ -23,6 +32,15 @@ _SPLIT = flags.DEFINE_enum(
     "split", "validation", ["train", "validation", "test"], "A split of the text it was trained on."
 )
 _FILE = flags.DEFINE_string("file", None, "A text file or folder to score instead of a split.")
+_BEAM_SIZE = flags.DEFINE_integer(
+    "beam_size", 4, "Hypotheses of the beam search of a run that translates; 1 is greedy.", 1
+)
+_LENGTH_PENALTY = flags.DEFINE_float(
+    "length_penalty", 0.6, "Of that beam search; larger prefers longer texts.", lower_bound=0.0
+)
+_AVERAGE = flags.DEFINE_integer(
+    "average_checkpoints", 1, "Score the mean weights of so many of the last checkpoints.", 1
+)
 _OUTPUT = flags.DEFINE_string("output", None, "A JSON file to write the numbers to.")
 _SIMILARITY = flags.DEFINE_list(
     "similarity", None, "Similarity sets, one file each: word, word, score. Spearman's correlation."
@@ -117,10 +135,12 @@ def main(argv):
 
     if _VECTORS.value:
         result = results.evaluate_vectors(_VECTORS.value, tasks)
+    elif _translates():
+        result = _evaluate_translation()
     else:
         scores_text = tasks is None or _SPLIT.present
         split = _SPLIT.value if scores_text else None
-        result = results.evaluate(_RUN_DIR.value, split, _FILE.value, tasks)
+        result = results.evaluate(_RUN_DIR.value, split, _FILE.value, tasks, _AVERAGE.value)
     for line in results.lines_of(result):
         print(line)
     if tasks is not None:
@@ -129,6 +149,44 @@ def main(argv):
         output_file.write(_OUTPUT.value, results.json_of(result), "--output")
         print(f"Wrote {_OUTPUT.value}.")
     return 0
+
+
+def _translates() -> bool:
+    """Whether the run writes a target for a source.
+
+    Raises:
+        UserError: for flags that are for such runs alone, or not for them.
+    """
+    from tflm.run import RunFolder
+    from tflm.run_kind import is_sequence_to_sequence
+
+    folders = _RUN_DIR.value.split(",")
+    if is_sequence_to_sequence(RunFolder(folders[0]).read_experiment()):
+        if _wants_words():
+            raise UserError(f"{folders[0]} translates: it has no word vectors to be measured.")
+        return True
+    for flag in (_BEAM_SIZE, _LENGTH_PENALTY):
+        if flag.present:
+            raise UserError(
+                f"--{flag.name} is for runs that translate or summarise, which {folders[0]} does not. Leave it out."
+            )
+    if len(folders) > 1:
+        raise UserError(
+            f"Several runs are an ensemble where they translate or summarise, which {folders[0]} does not. Give one."
+        )
+    return False
+
+
+def _evaluate_translation() -> dict:
+    from tflm.generation.beam import BeamConfig
+    from trainers.evaluation import translation
+
+    search = BeamConfig(
+        beam_size=_BEAM_SIZE.value,
+        length_penalty=_LENGTH_PENALTY.value,
+        max_length=translation.LONGEST_TARGET,
+    )
+    return translation.evaluate(_RUN_DIR.value, _SPLIT.value, _FILE.value, search, _AVERAGE.value)
 
 
 def _print_words(result: dict) -> None:

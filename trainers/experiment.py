@@ -133,10 +133,14 @@ def check(experiment: Experiment) -> None:
     for field, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         if getattr(experiment.train, field) not in choices:
             raise unknown_name(f"train.{field}", getattr(experiment.train, field), choices)
+    if hasattr(experiment.objective, "complete"):
+        experiment.objective.complete(experiment.model, experiment.train)
     objectives.check_fits(
         experiment.objective, models.family_of(experiment.model), experiment.train
     )
     limit = getattr(experiment.model, "max_sequence_length", None)
+    if hasattr(experiment.model, "max_source_length"):
+        limit = None  # of the target; the objective has checked both sides
     if limit is not None and experiment.train.sequence_length > limit:
         raise UserError(
             "`train.sequence_length` must be at most `model.max_sequence_length`. Received: "

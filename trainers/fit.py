@@ -25,12 +25,14 @@ from trainers import (
     callbacks,
     compilation,
     distribution,
+    feed,
     going_on,
     mfu,
     objectives,
     optimizers,
     out_of_memory,
     precision,
+    samples,
     tokenizer_of,
 )
 from trainers import experiment as experiments
@@ -110,7 +112,9 @@ def _train(experiment: Experiment, folder: RunFolder, fit, group, until):
         going_on.refuse_another(experiment, folder)
     objective = objectives.build(experiment.objective)
     with group.chief_first():
-        tokenizer = _tokenizer(experiment, folder, objective, group.is_chief)
+        tokenizer, source_tokenizer = _tokenizers(experiment, folder, objective, group.is_chief)
+    if hasattr(objective, "read_tokenizers"):
+        objective.read_tokenizers(tokenizer, source_tokenizer)
     if not experiment.model.vocabulary_size:
         experiment.model.vocabulary_size = tokenizer.vocabulary_size
     if experiment.model.vocabulary_size < tokenizer.vocabulary_size:
@@ -185,6 +189,7 @@ def _fastest_training(experiment, objective, store, tokenizer, group):
         if config.epochs:  # before the optimizer, whose learning rate falls until the last step
             config.steps = math.ceil(config.epochs * source.steps_per_epoch)
         training = group.training_model(model, objective, config)
+        training.shapes_vary = feed.shapes_vary(source)
         # Keras' own slots for tables whose rows the objective updates would be of no use, and as large as the tables.
         variables = [] if updates_rows(objective) else model.trainable_variables
         optimizer = optimizers.build(config, variables, policy)
@@ -241,14 +246,18 @@ def _fit(
             experiment, objective, source.tokens_per_step, group.num_devices
         ),
     )
-    samples = callbacks.sampler(model, tokenizer, config)
+    draw = list
+    if hasattr(evaluate, "samples"):
+        draw = evaluate.samples
+    elif is_language_model and group.is_chief:
+        draw = samples.continuations(model, tokenizer, config)
     validation = callbacks.Validation(
         config,
         state,
         folder,
         journal,
         evaluate=lambda: group.from_chief(lambda: evaluate(held_out, config.eval_tokens)),
-        samples=samples if is_language_model and group.is_chief else list,
+        samples=draw,
         score_name=objective.score_name,
     )
     profiler = Profiler(folder, progress, *(profile_steps if group.is_chief else ()))
@@ -291,6 +300,8 @@ def _fit(
 
 
 def _write_projector(folder: RunFolder, state, tokenizer) -> None:
+    if not hasattr(state.training.model, "embeddings"):
+        return
     # `model.vocabulary_size` may be larger than the tokenizer's.
     names = [tokenizer.piece(i) for i in range(min(tokenizer.vocabulary_size, PROJECTOR_TOKENS))]
     with state.averaged():
@@ -324,14 +335,19 @@ def _keras_tensorboard(folder: RunFolder) -> list:
     return [keras.callbacks.TensorBoard(str(folder.path / "tensorboard"), write_graph=False)]
 
 
-def _tokenizer(experiment: Experiment, folder: RunFolder, objective, is_chief: bool):
-    if folder.exists() or not is_chief:
-        return tokenizers.load(folder.tokenizer_folder)
-    # A start that failed before it became a run may have left one of other text or other settings.
-    shutil.rmtree(folder.tokenizer_folder, ignore_errors=True)
-    tokenizer = tokenizer_of.tokenizer_of(experiment, objective)
-    tokenizer_of.keep(tokenizer, folder.tokenizer_folder)
-    return tokenizer
+def _tokenizers(experiment: Experiment, folder: RunFolder, objective, is_chief: bool):
+    """The tokenizer, and that of the source, which is the same where it has none of its own."""
+    wanted = {folder.tokenizer_folder: False}
+    if getattr(experiment.objective, "source_tokenizer", None) is not None:
+        wanted[folder.source_tokenizer_folder] = True
+    if is_chief and not folder.exists():
+        for place in (folder.tokenizer_folder, folder.source_tokenizer_folder):
+            # A start that failed before it became a run may have left one of other text or other settings.
+            shutil.rmtree(place, ignore_errors=True)
+        for place, of_source in wanted.items():
+            tokenizer_of.keep(tokenizer_of.tokenizer_of(experiment, objective, of_source), place)
+    loaded = [tokenizers.load(place) for place in wanted]
+    return loaded[0], loaded[-1]
 
 
 def describe(card: dict) -> list[str]:

@@ -21,6 +21,7 @@ MAY_CHANGE = (
 # What an experiment need not say, because the text or a measurement decides it, and what says so.
 LEFT_OPEN = (
     ("model", "vocabulary_size"),
+    ("model", "source_vocabulary_size"),
     ("model", "num_labels"),
     ("objective", "labels"),
     ("train", "precision"),

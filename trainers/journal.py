@@ -65,6 +65,12 @@ class Journal:
         # Markdown would swallow line breaks and indentation.
         self._add(side, step, text_pb(tag, "\n".join("    " + line for line in text.split("\n"))))
 
+    def image(self, side: str, step: int, tag: str, png: bytes) -> None:
+        from tensorboard.compat.proto import summary_pb2
+
+        image = summary_pb2.Summary.Image(encoded_image_string=png, colorspace=3)
+        self._add(side, step, summary_pb2.Summary(value=[{"tag": tag, "image": image}]))
+
     def _add(self, side: str, step: int, summary) -> None:
         from tensorboard.compat.proto import event_pb2
 
@@ -100,6 +106,8 @@ class NoJournal:
     def scalars(self, side: str, step: int, values: dict[str, float]) -> None: ...
 
     def text(self, side: str, step: int, tag: str, text: str) -> None: ...
+
+    def image(self, side: str, step: int, tag: str, png: bytes) -> None: ...
 
     def close(self) -> None: ...
 

@@ -19,7 +19,12 @@ class TrainingModel(keras.Model):
         model: a language model of `tflm.models`.
         objective: of `trainers.objectives`.
         batch_size, accumulation: of a TrainConfig.
+
+    Attributes:
+        shapes_vary: whether batches have one of several shapes; each has a compiled program of its own.
     """
+
+    shapes_vary = False
 
     def __init__(self, model, objective, batch_size: int, accumulation: int):
         super().__init__(name="training")
@@ -64,11 +69,19 @@ class TrainingModel(keras.Model):
         return [*carried, *self.slots.values()]
 
     def _micro_batch(self, batch: dict, i: int) -> dict:
-        first = i * self.micro_batch_size
-        return {
-            name: value[first : first + self.micro_batch_size] if len(value.shape) else value
-            for name, value in batch.items()
-        }
+        """Part i of the rows. Where their number changes from batch to batch, the parts may differ by one row."""
+        rows, parts = self._num_rows(batch), self._num_parts(batch)
+        first, end = rows * i // parts, rows * (i + 1) // parts
+        return {n: value[first:end] if len(value.shape) else value for n, value in batch.items()}
+
+    def _num_rows(self, batch: dict) -> int:
+        rows = next(value.shape[0] for value in batch.values() if len(value.shape))
+        # Under tf.distribute it is not known when the step is traced; there it is always the same.
+        return self.micro_batch_size * self.accumulation if rows is None else rows
+
+    def _num_parts(self, batch: dict) -> int:
+        """Micro-batches: a batch of a few long rows may have fewer rows than it should have parts."""
+        return min(self.accumulation, self._num_rows(batch))
 
     def _loss(self, batch: dict, i: int):
         carry = {name: ops.convert_to_tensor(v) for name, v in self.carries[i].items()}
@@ -104,6 +117,32 @@ class TensorFlowTrainingModel(TrainingModel):
         """The sums over all replicas; here there is one."""
         return loss, gradients
 
+    def make_train_function(self, force=False):
+        if not self.shapes_vary:
+            super().make_train_function(force)
+        elif self.train_function is None or force:
+            self.train_function = self._program_a_shape()
+
+    def _program_a_shape(self):
+        """(iterator over batches) -> the logs of a step.
+
+        Keras' own function takes the batch inside the graph, where only a shape that is always the same is known.
+        """
+        import tensorflow as tf
+
+        programs = {}
+
+        def step(iterator):
+            batch = next(iterator)
+            shapes = tuple(tuple(value.shape) for value in batch.values())
+            if shapes not in programs:
+                programs[shapes] = tf.function(
+                    self.train_step, jit_compile=self.jit_compile, autograph=False
+                )
+            return programs[shapes](batch)
+
+        return step
+
     def train_step(self, data):
         import tensorflow as tf
 
@@ -114,7 +153,7 @@ class TensorFlowTrainingModel(TrainingModel):
         values = [variable.value for variable in variables]
         scale = self._scale()
         total, gradients = 0.0, None
-        for i in range(self.accumulation):
+        for i in range(self._num_parts(batch)):
             with tf.GradientTape() as tape:
                 loss = self._loss(batch, i)
                 scaled = loss * scale
@@ -151,7 +190,7 @@ class JaxTrainingModel(TrainingModel):
 
         differentiate = jax.value_and_grad(loss_and_state, has_aux=True)
         total, gradients = 0.0, None
-        for i in range(self.accumulation):
+        for i in range(self._num_parts(batch)):
             (_, (loss, non_trainable)), micro = differentiate(trainable, non_trainable, i)
             gradients = _add(gradients, micro)
             total = total + loss

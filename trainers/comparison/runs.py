@@ -158,11 +158,7 @@ class ComparedRun:
         return result
 
     def summary(self, split, prompts, sample_tokens, wanted_words, evaluate) -> RunSummary:
-        facts = self._result(
-            "facts",
-            {},
-            lambda: {"step": self.loaded().step, "parameters": self.loaded().model.count_params()},
-        )
+        facts = self._result("facts", {}, self._facts)
         score = self._score(split, evaluate) if self.is_language_model else None
         metrics = read_metrics(self.folder.metrics_file)
         last = max(
@@ -189,6 +185,9 @@ class ComparedRun:
             samples=self._samples(prompts, sample_tokens),
             nearest=self._nearest(wanted_words),
         )
+
+    def _facts(self) -> dict:
+        return {"step": self.loaded().step, "parameters": self.loaded().model.count_params()}
 
     def _flops_per_token(self) -> int | None:
         length = self.experiment["train"]["sequence_length"]

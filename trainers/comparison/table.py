@@ -74,12 +74,7 @@ def notes_of(comparison: Comparison) -> list[str]:
             notes.append(f"{run.name} is not ranked: {run.unranked}.")
         if not run.finished:
             notes.append(f"{run.name} did not train to its end.")
-        old = [a.name for a in run.artifacts if a.step is not None and a.step != run.step]
-        if old:
-            notes.append(
-                f"{run.name}: {', '.join(old)} was exported from another step than the best one, "
-                f"{run.step:,}; export it again."
-            )
+        notes += stale_artifacts(run)
     missing = [run.name for run in comparison.runs if not run.artifacts]
     if missing:
         notes.append(
@@ -87,3 +82,14 @@ def notes_of(comparison: Comparison) -> list[str]:
             "size, speed and agreement."
         )
     return notes
+
+
+def stale_artifacts(run) -> list[str]:
+    """A line where something was exported of another step than the best one."""
+    old = [a.name for a in run.artifacts if a.step is not None and a.step != run.step]
+    if not old:
+        return []
+    return [
+        f"{run.name}: {', '.join(old)} was exported from another step than the best one, "
+        f"{run.step:,}; export it again."
+    ]

@@ -4,7 +4,14 @@ import json
 import math
 
 from trainers.comparison.report import numbers
-from trainers.evaluation import held_out, nearest_words, run_samples, word_tables, word_vectors
+from trainers.evaluation import (
+    held_out,
+    nearest_words,
+    run_samples,
+    translation,
+    word_tables,
+    word_vectors,
+)
 from trainers.terminal import Progress, warn
 
 NUM_WORDS, NUM_NEIGHBOURS = 8, 8
@@ -15,6 +22,7 @@ def evaluate(
     split: str | None = "validation",
     file: str | None = None,
     tasks: word_vectors.WordTasks | None = None,
+    average: int = 1,
 ) -> dict:
     """The numbers of a run over a whole text, and of its word vectors.
 
@@ -23,6 +31,7 @@ def evaluate(
         split: train, validation or test; None, without a file, for no text.
         file: a text file or folder to score instead.
         tasks: what to measure of the word vectors.
+        average: of how many of the last checkpoints the mean is taken; 1 for the best one.
 
     Returns:
         run_dir, step. Of a text: what the objective measures, and text, documents; a language model has the numbers of
@@ -31,7 +40,7 @@ def evaluate(
     """
     from tflm import run as runs
 
-    run = runs.load(run_dir, say=warn)
+    run = runs.load(run_dir, say=warn, average=average)
     result = {"run_dir": str(run_dir), "step": run.step}
     if file is not None or split is not None:
         result |= _score_text(run, split, file)
@@ -91,6 +100,8 @@ def _nearest(run, split) -> dict:
 
 def lines_of(result: dict) -> list[str]:
     """The result as lines of a terminal, without the word vectors' (see `word_tables`)."""
+    if "beam_size" in result:
+        return translation.lines_of(result)
     if "vectors" in result:
         rows = {"vectors": result["vectors"]}
     else:

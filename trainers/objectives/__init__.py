@@ -3,7 +3,8 @@
 An objective has
 
     batches(split, model, train_config)      -> a source with .batch(step): a dict of numpy arrays of fixed shapes,
-                                                .steps_per_epoch and .tokens_per_step
+                                                .steps_per_epoch and .tokens_per_step; where a batch has one of several
+                                                shapes, each of which is compiled, also .shapes
     evaluator(model, train_config, tokenizer)-> evaluate(split, max_tokens, progress) -> dict of numbers
     score_name                               -> which of these decides what is best; less is better
     families                                 -> the families of models that it trains
@@ -13,6 +14,11 @@ where it learns from more than the text, also
     training_texts(data, sample_bytes, seed, progress) -> the texts for the tokenizer
     open_store(data, tokenizer, progress)    -> its own kind of store
     fill_in(model_config, store)             -> None; completes both configs by what the store knows: the labels
+    read_tokenizers(tokenizer, source_tokenizer) -> None; before all else, where it learns from pairs of texts
+
+its config also, where some of it follows from the rest,
+
+    complete(model_config, train_config)     -> None; raises UserError
 
 where not every setting goes with every family, also
 
@@ -40,6 +46,7 @@ OBJECTIVES = {
     "skip_gram": ("trainers.objectives.skip_gram", "SkipGramConfig", "SkipGramObjective"),
     "cbow": ("trainers.objectives.cbow", "CBOWConfig", "CBOWObjective"),
     "glove": ("trainers.objectives.glove", "LeastSquaresConfig", "LeastSquaresObjective"),
+    "seq2seq": ("trainers.objectives.seq2seq", "Seq2SeqConfig", "Seq2SeqObjective"),
     "classify_bag": (
         "trainers.objectives.classify_bag",
         "ClassifyBagConfig",

@@ -20,8 +20,8 @@ NUM_COLOURS = 8  # of --series-0 to --series-7; further runs repeat them with an
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 # As matplotlib names them, and as a character for a legend.
 MARKERS = (("o", "●"), ("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"))
-_INK, _MUTED, _GRID = "#010101", "#010102", "#010103"
-_VARIABLES = {_INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"} | {
+INK, _MUTED, _GRID = "#010101", "#010102", "#010103"
+_VARIABLES = {INK: "var(--ink)", _MUTED: "var(--muted)", _GRID: "var(--grid)"} | {
     f"#0102{i:02x}": f"var(--series-{i})" for i in range(NUM_COLOURS)
 }
 _PANEL_INCHES = (4.7, 3.2)
@@ -64,7 +64,7 @@ def curves(title: str, x_name: str, y_name: str, lines: list[dict], x_text=numbe
     axes.set_xlim(0, 1.04 * longest)
     _clip_first_descent(axes, lines)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: x_text(x)))
-    return _svg(figure, title)
+    return svg(figure, title)
 
 
 def _clip_first_descent(axes, lines) -> None:
@@ -104,7 +104,7 @@ def scatter(title: str, x_name: str, y_name: str, points: list[dict], x_text) ->
     ticks = _log_ticks(*axes.get_xlim())
     axes.set_xticks(ticks)
     axes.set_xticks([], minor=True)
-    return _svg(figure, title)
+    return svg(figure, title)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
@@ -134,7 +134,8 @@ def _panel(x_name: str, y_name: str):
     return figure, axes
 
 
-def _svg(figure, title: str) -> Markup:
+def svg(figure, title: str) -> Markup:
+    """A figure as an <svg> element; `title` is for who cannot see it."""
     output = io.StringIO()
     # Ids are made of the drawing and this salt; two charts of one page must not share them.
     with rc_context(_SIZES | {"svg.hashsalt": title}), warnings.catch_warnings():

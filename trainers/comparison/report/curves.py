@@ -35,7 +35,14 @@ def loss(runs: list[tuple[int, RunSummary]]) -> list[Markup]:
     )
 
 
+def score(key: str, name: str, runs) -> list[Markup]:
+    """A figure of the validation, such as BLEU, which has no line of the training."""
+    return _panels(name, runs, training=lambda line: None, validation=lambda line: line.get(key))
+
+
 def _validation_loss(line: dict) -> float | None:
+    if "nats_per_token" in line:
+        return line["nats_per_token"]
     if line.get("num_tokens"):
         return line["nats"] / line["num_tokens"]
     return line.get("loss")

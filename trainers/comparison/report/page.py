@@ -29,7 +29,8 @@ def page(comparison: Comparison) -> str:
     """The whole page."""
     models = [run for run in comparison.runs if run.is_language_model]
     title = "Model comparison: " + ", ".join(run.name for run in comparison.runs)
-    body = joined(
+    return document(
+        title,
         _heading(comparison),
         sections.results(comparison),
         _curves(comparison),
@@ -38,10 +39,13 @@ def page(comparison: Comparison) -> str:
         sections.nearest(comparison),
         sections.corpus(comparison),
         sections.settings(comparison),
-        element(
-            "footer", f"Written by tflm {tflm.__version__} on {datetime.date.today().isoformat()}."
-        ),
     )
+
+
+def document(title: str, *parts) -> str:
+    """A whole page of some parts."""
+    written = f"Written by tflm {tflm.__version__} on {datetime.date.today().isoformat()}."
+    body = joined(*parts, element("footer", written))
     # Not str.format: the style is full of braces.
     return (
         TEMPLATE.replace("{title}", str(element("title", title))[len("<title>") : -len("</title>")])

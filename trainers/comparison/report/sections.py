@@ -48,10 +48,10 @@ def results(comparison: Comparison) -> Markup:
                 numbers.share(score.get("unknown_share")),
                 numbers.duration(run.seconds),
                 numbers.count(run.tokens),
-                _stack([a.name for a in run.artifacts] or ["not exported"]),
-                _stack([numbers.size(a.num_bytes) for a in run.artifacts]),
-                _stack([numbers.speed(a.tokens_per_second) for a in run.artifacts]),
-                _stack([numbers.share(a.agreement) for a in run.artifacts]),
+                stack([a.name for a in run.artifacts] or ["not exported"]),
+                stack([numbers.size(a.num_bytes) for a in run.artifacts]),
+                stack([numbers.speed(a.tokens_per_second) for a in run.artifacts]),
+                stack([numbers.share(a.agreement) for a in run.artifacts]),
             ]
         )
     explained = element(
@@ -65,7 +65,8 @@ def results(comparison: Comparison) -> Markup:
     return joined(table(headings, rows, text_columns=(1, 8), class_="wide"), explained, notes)
 
 
-def _stack(lines: list) -> Markup:
+def stack(lines: list) -> Markup:
+    """Lines in one cell."""
     return element("div", [element("div", line) for line in lines], class_="stack")
 
 

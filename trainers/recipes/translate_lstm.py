@@ -1,0 +1,38 @@
+"""An LSTM with attention that translates: the baseline beside `translate_transformer`, on the same batches.
+
+python -m trainers.train --config=translate_lstm --corpus=train.de,train.en
+    --config.data.validation_corpus=val.de,val.en --config.data.test_corpus=flickr2016.de,flickr2016.en
+    --run_dir=runs/translate_lstm
+"""
+
+from tflm.models.seq2seq_lstm import Seq2SeqLSTMConfig
+from trainers.experiment import Experiment, TrainConfig
+from trainers.recipes import translate_transformer
+
+
+def get_config() -> Experiment:
+    beside = translate_transformer.get_config()
+    return Experiment(
+        model=Seq2SeqLSTMConfig(
+            num_layers=1,
+            hidden_dim=512,
+            embedding_dim=256,
+            dropout=0.3,
+            max_source_length=128,
+            max_sequence_length=128,
+        ),
+        objective=beside.objective,
+        tokenizer=beside.tokenizer,
+        train=TrainConfig(
+            steps=beside.train.steps,
+            batch_size=beside.train.batch_size,
+            sequence_length=beside.train.sequence_length,
+            learning_rate=1e-3,
+            warmup_steps=100,
+            schedule="cosine",
+            weight_decay=1e-4,
+            beta_2=0.98,
+            eval_every=beside.train.eval_every,
+            keep_checkpoints=beside.train.keep_checkpoints,
+        ),
+    )
