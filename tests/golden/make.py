@@ -20,6 +20,8 @@ from tflm.models.fasttext_classifier import FastTextClassifierConfig
 from tflm.models.glove import GloVeConfig
 from tflm.models.gpt import GPTConfig
 from tflm.models.rnn import RNNConfig
+from tflm.models.seq2seq_lstm import Seq2SeqLSTMConfig
+from tflm.models.seq2seq_transformer import Seq2SeqTransformerConfig
 from tflm.models.word2vec import Word2VecConfig
 from tflm.text.tokenizer import TokenizerConfig
 from trainers import fit
@@ -28,11 +30,13 @@ from trainers.objectives.causal import CausalConfig
 from trainers.objectives.cbow import CBOWConfig
 from trainers.objectives.classify_bag import ClassifyBagConfig
 from trainers.objectives.glove import LeastSquaresConfig
+from trainers.objectives.seq2seq import Seq2SeqConfig
 from trainers.objectives.skip_gram import SkipGramConfig
 
 FOLDER = Path(__file__).resolve().parent
 CORPUS = "tests/golden/text.txt"  # from the root of the checkout
 LABELLED = "tests/golden/labelled.txt"
+PAIRS = "tests/golden/pairs.tsv"
 MODELS = {
     "word2vec": Word2VecConfig(hidden_dim=8, window=3),
     "skip_gram": Word2VecConfig(hidden_dim=8, window=3),
@@ -52,6 +56,16 @@ MODELS = {
         activation="swiglu",
         dropout=0.1,
     ),
+    "seq2seq_transformer": Seq2SeqTransformerConfig(
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=8,
+        share_embeddings="decoder",
+        max_source_length=64,
+        max_sequence_length=64,
+    ),
+    "seq2seq_lstm": Seq2SeqLSTMConfig(num_layers=1, hidden_dim=8, embedding_dim=4),
 }
 OBJECTIVES = {
     "skip_gram": SkipGramConfig(),
@@ -59,16 +73,24 @@ OBJECTIVES = {
     "fasttext": SkipGramConfig(),
     "glove": LeastSquaresConfig(),
     "fasttext_classifier": ClassifyBagConfig(),
+    # One source with a tokenizer of its own, one that shares it.
+    "seq2seq_transformer": Seq2SeqConfig(
+        source_tokenizer=TokenizerConfig(kind="character"), metric_pairs=0
+    ),
+    "seq2seq_lstm": Seq2SeqConfig(metric_pairs=0),
 }
 # GPT has all that training can keep: slots, a moving average, a scale of the loss, states of dropout.
 TRAINING = {
     "gpt": {"optimizer": "adamw", "ema": 0.9, "precision": "mixed_float16"},
     "glove": {"optimizer": "adagrad"},
+    "seq2seq_transformer": {"optimizer": "adamw", "sequence_length": 64},
+    "seq2seq_lstm": {"sequence_length": 64},
 }
+OF_PAIRS = ("seq2seq_transformer", "seq2seq_lstm")
 
 
 def experiment(family: str, **train) -> Experiment:
-    updates_rows = family in OBJECTIVES
+    updates_rows = family in OBJECTIVES and family not in OF_PAIRS
     settings = {
         "steps": 2,
         "batch_size": 4,
@@ -86,6 +108,7 @@ def experiment(family: str, **train) -> Experiment:
     if updates_rows:
         settings |= {"clip_norm": 0.0, "weight_decay": 0.0}
     corpus = LABELLED if family == "fasttext_classifier" else CORPUS
+    corpus = PAIRS if family in OF_PAIRS else corpus
     return Experiment(
         model=MODELS[family],
         objective=OBJECTIVES.get(family, CausalConfig()),
@@ -99,10 +122,19 @@ def token_ids() -> np.ndarray:
     return np.random.default_rng(11).integers(0, 260, (2, 6)).astype("int32")
 
 
+def source_ids() -> np.ndarray:
+    """Of few different ids, as a small tokenizer of a source has them; the second ends in padding."""
+    ids = np.random.default_rng(12).integers(4, 15, (2, 5)).astype("int32")
+    ids[1, 3:] = 0
+    return ids
+
+
 def logits_of(model) -> np.ndarray:
     """Every 20th logit of every position: (2, 6, 13); the vectors of the tokens where there are none: (2, 6, 8)."""
     from keras import ops
 
+    if hasattr(model, "encode"):
+        return np.array(ops.convert_to_numpy(model(token_ids(), source_ids())))[:, :, ::20]
     if not hasattr(model, "step"):
         return np.array(ops.convert_to_numpy(model.embeddings()))[token_ids()]
     return np.array(ops.convert_to_numpy(model(token_ids())))[:, :, ::20]
