@@ -319,7 +319,8 @@ class Run:
         if "labels" in self.experiment["objective"]:
             return build_labelled_store(data, self.tokenizer, progress=progress)
         if self.is_sequence_to_sequence:
-            from tflm.data.parallel_store import PairLimits, build_parallel_store
+            from tflm.data.encoded_pairs import PairLimits
+            from tflm.data.parallel_store import build_parallel_store
 
             objective = self.experiment["objective"]
             limits = PairLimits(

@@ -9,7 +9,8 @@ import time
 
 from tflm import config as configs
 from tflm.data.corpora import DataConfig
-from tflm.data.parallel import ParallelText, read_parallel
+from tflm.data.parallel import ParallelText
+from tflm.data.parallel_corpora import read_parallel
 from tflm.data.parallel_store import parallel_split
 from tflm.metrics import rouge
 from trainers import experiment as experiments

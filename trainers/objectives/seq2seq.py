@@ -116,7 +116,7 @@ class Seq2SeqObjective:
 
     def training_texts(self, data, sample_bytes, seed, progress=None, of_source: bool = False):
         """What a tokenizer is trained on: both sides, where they share one."""
-        from tflm.data.parallel import parallel_training_texts
+        from tflm.data.parallel_corpora import parallel_training_texts
 
         side = "both"
         if self.config.source_tokenizer is not None:
@@ -124,7 +124,8 @@ class Seq2SeqObjective:
         return parallel_training_texts(data, sample_bytes, seed, progress=progress, side=side)
 
     def open_store(self, data, tokenizer, progress=None):
-        from tflm.data.parallel_store import PairLimits, build_parallel_store
+        from tflm.data.encoded_pairs import PairLimits
+        from tflm.data.parallel_store import build_parallel_store
 
         config = self.config
         limits = PairLimits(
