@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 INCHES_A_TOKEN = 0.24
+MOST_TOKENS = 80  # that are drawn, of either side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,31 +35,35 @@ def attention_map(
 
     Args:
         model: of `tflm.models`; an encoder-decoder has `source_attention`.
-        source_ids: `tokens..., eos`. target_ids: `tokens...`.
+        source_ids: `tokens..., eos`. target_ids: `tokens...`. Cut where the model reads no more.
     """
     if not hasattr(model, "source_attention"):
         return None
     from keras import ops
 
-    read = np.array([[tokenizer.bos_id, *target_ids]], "int32")
-    weights = model.source_attention(read, np.array([source_ids], "int32"))
+    source_ids = list(source_ids)[: model.max_source_length]
+    read = [tokenizer.bos_id, *target_ids][: model.max_sequence_length]
+    target_ids = [*read[1:], tokenizer.eos_id]
+    weights = model.source_attention(np.array([read], "int32"), np.array([source_ids], "int32"))
     return AttentionMap(
         np.round(np.array(ops.convert_to_numpy(weights), "float64")[0], 4).tolist(),
         [source_tokenizer.piece(int(i)) for i in source_ids],
-        [tokenizer.piece(int(i)) for i in (*target_ids, tokenizer.eos_id)],
+        [tokenizer.piece(int(i)) for i in target_ids],
     )
 
 
 def figure(found: AttentionMap, ink: str = "black") -> Figure:
     """The map drawn: a column for each token of the source, a row for each of the target."""
-    width, height = (1.2 + INCHES_A_TOKEN * len(names) for names in (found.source, found.target))
-    drawn = Figure(figsize=(width, height), layout="constrained")
-    axes = drawn.add_subplot()
-    axes.imshow(np.array(found.weights), cmap="Blues", vmin=0, vmax=1, aspect="equal")
     # A dollar sign would begin a formula.
     source, target = (
-        [n.replace("$", r"\$") for n in names] for names in (found.source, found.target)
+        [name.replace("$", r"\$") for name in names[:MOST_TOKENS]]
+        for names in (found.source, found.target)
     )
+    size = [1.2 + INCHES_A_TOKEN * len(names) for names in (source, target)]
+    drawn = Figure(figsize=size, layout="constrained")
+    axes = drawn.add_subplot()
+    weights = np.array(found.weights)[: len(target), : len(source)]
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="equal")
     axes.set_xticks(range(len(source)), source, rotation=90, color=ink)
     axes.set_yticks(range(len(target)), target, color=ink)
     axes.xaxis.tick_top()

@@ -283,8 +283,13 @@ class Validation(keras.callbacks.Callback):
         self.folder.save(
             self.state.to_checkpoint(self.metrics), is_best, self.train.keep_checkpoints
         )
+        written = "".join(
+            f"{name} {self.metrics[name]:.2f}, "
+            for name in ("bleu", "rouge_l")
+            if name in self.metrics
+        )
         say(
-            f"step {progress.step:>6,}: {self.score_name} {score:.4f}{' (best)' if is_best else ''}, "
+            f"step {progress.step:>6,}: {self.score_name} {score:.4f}{' (best)' if is_best else ''}, {written}"
             f"{progress.seconds:.0f} s of training"
         )
         if stop:

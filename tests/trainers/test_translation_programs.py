@@ -134,7 +134,9 @@ def test_comparison(folder, tmp_path, monkeypatch):
 
 
 def test_what_does_not_compare(folder, tmp_path):
-    with pytest.raises(UserError, match="transformer and titles cannot be compared: objective.metric"):
+    with pytest.raises(
+        UserError, match="transformer and titles cannot be compared: objective.metric"
+    ):
         compare_translations([folder / "transformer", folder / "titles"], "test", SEARCH)
     other = pair_experiment("transformer_shared", tmp_path, steps=1)
     (tmp_path / "test.en").write_text("one\n" * 8)

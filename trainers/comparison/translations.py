@@ -142,13 +142,11 @@ class ComparedTranslator(ComparedRun):
         texts = self._translator().translate(sources, search)
         maps = []
         for source, text in list(zip(sources, texts, strict=True))[:NUM_MAPS]:
-            ids = [*run.source_tokenizer.encode(source), run.source_tokenizer.eos_id]
-            limit = getattr(run.model, "max_source_length", None)
             found = attention_map(
                 run.model,
                 run.tokenizer,
                 run.source_tokenizer,
-                ids[:limit],
+                [*run.source_tokenizer.encode(source), run.source_tokenizer.eos_id],
                 run.tokenizer.encode(text),
             )
             maps.append(found and dataclasses.asdict(found))

@@ -81,7 +81,10 @@ def data_of(run) -> DataConfig:
 
 
 def loss_of(run, split: str, file: str | None = None, progress=None) -> dict:
-    """nats_per_token and perplexity_per_token of the targets under the model."""
+    """nats_per_token and perplexity_per_token of the targets under the model, and scored_pairs.
+
+    Pairs that are longer than those of the training are left out.
+    """
     experiment = experiments.from_dict(run.experiment)
     # Everything is translated anyway, and better than greedily.
     objective = objectives.build(dataclasses.replace(experiment.objective, metric_pairs=0))
@@ -89,9 +92,11 @@ def loss_of(run, split: str, file: str | None = None, progress=None) -> dict:
     if file is None:
         pairs = run.open_store(progress).split(split)
     else:
-        pairs = parallel_split(file, run.tokenizer, run.source_tokenizer, data_of(run))
+        data, limits = data_of(run), objective.limits
+        pairs = parallel_split(file, run.tokenizer, run.source_tokenizer, data, limits)
     measured = objective.evaluator(run.model, experiment.train, run.tokenizer)(pairs)
-    return {name: measured[name] for name in ("nats_per_token", "perplexity_per_token")}
+    kept = {name: measured[name] for name in ("nats_per_token", "perplexity_per_token")}
+    return kept | {"scored_pairs": measured["num_pairs"]}
 
 
 def translate(translator, run, pairs: list[ParallelText], search) -> dict:
@@ -147,6 +152,10 @@ def lines_of(result: dict) -> list[str]:
         rows["cut"] = f"{result['truncated']:,} sources, longer than the model reads"
     if "nats_per_token" in result:
         rows["nats per token"] = f"{result['nats_per_token']:.4f}"
+        if result["scored_pairs"] < result["pairs"]:
+            rows["nats per token"] += (
+                f", of {result['scored_pairs']:,} pairs: the others are longer than those of the training"
+            )
         rows["perplexity per token"] = numbers.perplexity(result["perplexity_per_token"])
     rows |= _scores(result)
     for count, scores in result.get("lead", {}).items():

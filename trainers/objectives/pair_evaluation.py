@@ -4,6 +4,7 @@ The loss of every target under the model, over the whole split; and, of the firs
 (greedily), with BLEU and chrF or ROUGE of it. Neither is part of the training step.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -31,6 +32,9 @@ class PairEvaluation:
         from trainers.objectives.seq2seq import hidden_of_target
 
         self._objective, self._model, self._train = objective, model, train
+        # A micro-batch is known to fit into the memory.
+        rows = train.batch_size // train.accumulation
+        self._sizes = dataclasses.replace(train, batch_size=rows)
 
         def nats(batch):
             hidden = hidden_of_target(model, batch, training=False)
@@ -57,7 +61,7 @@ class PairEvaluation:
             nats_per_token and perplexity_per_token of the targets, EOS among their tokens; num_tokens, num_pairs;
             and of the first pairs bleu and chrf, or rouge1, rouge2 and rouge_l, with signatures.
         """
-        batches = self._objective.batches(split, self._model, self._train, once=True)
+        batches = self._objective.batches(split, self._model, self._sizes, once=True)
         total, num_tokens, num_pairs = 0.0, 0, 0
         for step in range(batches.num_batches):
             batch = batches.batch(step)

@@ -123,16 +123,19 @@ class Seq2SeqObjective:
             side = "source" if of_source else "target"
         return parallel_training_texts(data, sample_bytes, seed, progress=progress, side=side)
 
-    def open_store(self, data, tokenizer, progress=None):
+    @property
+    def limits(self):
+        """The PairLimits of the config."""
         from tflm.data.encoded_pairs import PairLimits
+
+        names = [field.name for field in dataclasses.fields(PairLimits)]
+        return PairLimits(**{name: getattr(self.config, name) for name in names})
+
+    def open_store(self, data, tokenizer, progress=None):
         from tflm.data.parallel_store import build_parallel_store
 
-        config = self.config
-        limits = PairLimits(
-            config.max_source_tokens, config.max_target_tokens, config.max_length_ratio
-        )
         return build_parallel_store(
-            data, tokenizer, self.source_tokenizer, limits, progress=progress
+            data, tokenizer, self.source_tokenizer, self.limits, progress=progress
         )
 
     def fill_in(self, model_config, store) -> None:
