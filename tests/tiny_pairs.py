@@ -19,7 +19,7 @@ def pairs(count: int, seed: int = 0) -> list[tuple[str, str]]:
     random = np.random.default_rng(seed)
     found = []
     for _ in range(count):
-        words = random.choice(list(WORDS), random.integers(1, 6)).tolist()
+        words = random.choice(list(WORDS), random.integers(1, 5)).tolist()
         found.append((" ".join(words), " ".join(WORDS[word] for word in reversed(words))))
     return found
 
