@@ -62,10 +62,9 @@ def translated(tmp_path_factory):
         "transformer_separate",
         folder,
         {"source_tokenizer": TokenizerConfig(kind="word"), "metric_pairs": 5},
-        steps=60,
-        eval_every=30,
+        steps=8,
+        eval_every=4,
         sample_tokens=8,
-        learning_rate=3e-3,
     )
     fit.train(experiment, folder / "run")
     return folder / "run"
@@ -83,7 +82,7 @@ def test_validation_translates(translated):
     assert re.fullmatch(r"nrefs:1\|.*tok:13a.*", last["bleu_signature"])
     assert 0 <= last["bleu"] <= 100
     assert last["chrf"] > 0
-    samples = [line for line in lines_of(translated, "sample") if line["step"] == 60]
+    samples = [line for line in lines_of(translated, "sample") if line["step"] == 8]
     assert len(samples) == 3
     texts = translated.parent.joinpath("val.de").read_text().splitlines()
     assert [sample["source"] for sample in samples] == texts[:3]
@@ -120,7 +119,7 @@ def test_the_source_has_its_own_tokenizer(translated):
     text = translated.parent.joinpath("test.de").read_text().splitlines()[0]
     assert run.source_tokenizer.decode(split.source(0)) == text
     mean = runs.load(translated, average=2)
-    both = [runs.load(translated, step=step).model for step in (30, 60)]
+    both = [runs.load(translated, step=step).model for step in (4, 8)]
     for one, *others in zip(mean.model.variables, *(m.variables for m in both), strict=True):
         if "seed_generator" in one.path:
             continue
