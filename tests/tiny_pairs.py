@@ -11,6 +11,7 @@ from tflm.text.tokenizer import TokenizerConfig
 from trainers.experiment import Experiment, TrainConfig
 from trainers.objectives.seq2seq import Seq2SeqConfig
 
+NUM_PAIRS = 300  # enough for buckets of several lengths
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "acht": "eight"}
 
 
@@ -62,7 +63,7 @@ def pair_experiment(
         objective=Seq2SeqConfig(**({"metric_pairs": 0} | (objective or {}))),
         tokenizer=TokenizerConfig(kind="byte"),
         data=DataConfig(
-            corpus=write_pairs(folder, "train", 60),
+            corpus=write_pairs(folder, "train", NUM_PAIRS),
             validation_corpus=write_pairs(folder, "val", 9, seed=1),
             test_corpus=write_pairs(folder, "test", 8, seed=2),
             workers=1,
