@@ -3,9 +3,10 @@
     python tests/jax_side.py FOLDER
 
 FOLDER/request.json names what to do: "build" (members of the zoo), "load" (run folders), and "train" (pairs of a
-member of the zoo and a run folder, on FOLDER/text.txt); "differentiate" (members of the zoo) is the loss in chunks;
-"read" (members of the zoo of encoder-decoders) is logits and gradients of a target that has read a source; "search" a
-beam search. Logits, gradients and what was found come back in FOLDER/logits.npz.
+member of the zoo and a run folder, on FOLDER/text.txt); "train_pairs" is the same on pairs of texts; "differentiate"
+(members of the zoo) is the loss in chunks; "read" (members of the zoo of encoder-decoders) is logits and gradients of a
+target that has read a source; "search" a beam search. Logits, gradients and what was found come back in
+FOLDER/logits.npz.
 """
 
 import json
@@ -17,6 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 SETTINGS = {"steps": 30, "eval_every": 30, "accumulation": 2, "learning_rate": 3e-3}
+PAIR_SETTINGS = {"steps": 12, "eval_every": 12, "accumulation": 2, "learning_rate": 3e-3}
 
 
 def token_ids() -> np.ndarray:
@@ -26,6 +28,10 @@ def token_ids() -> np.ndarray:
 def logits_of(model) -> np.ndarray:
     from keras import ops
 
+    if hasattr(model, "encode"):
+        from tests.golden import make
+
+        return np.array(ops.convert_to_numpy(model(token_ids(), make.source_ids())))
     return np.array(ops.convert_to_numpy(model(token_ids())))
 
 
@@ -106,6 +112,7 @@ def main(folder: Path) -> None:
 
     from tests import zoo
     from tests.tiny_experiments import tiny_experiment
+    from tests.tiny_pairs import pair_experiment
     from tflm import models, run
     from trainers import fit
 
@@ -135,6 +142,10 @@ def main(folder: Path) -> None:
             logits[f"beam {name} {part}"] = values
     for name, run_dir in request.get("train", []):
         experiment = tiny_experiment(name, folder / "text.txt", **SETTINGS, jit_compile="on")
+        fit.train(experiment, run_dir)
+        logits[f"train {run_dir}"] = logits_of(run.load(run_dir).model)
+    for name, run_dir in request.get("train_pairs", []):
+        experiment = pair_experiment(name, folder, **PAIR_SETTINGS, jit_compile="on")
         fit.train(experiment, run_dir)
         logits[f"train {run_dir}"] = logits_of(run.load(run_dir).model)
     np.savez(folder / "logits.npz", **logits)

@@ -12,6 +12,7 @@ from tests import jax_side, zoo
 from tests.golden import make
 from tests.programs import run_python
 from tests.tiny_experiments import tiny_experiment
+from tests.tiny_pairs import pair_experiment
 from tflm import models, run
 from tflm.metrics.cross_entropy import cross_entropy
 
@@ -133,6 +134,25 @@ def test_encoder_decoders_are_the_same(name, translations):
         atol = 5e-5 * np.abs(expected).max() + 1e-7
         found = translations[f"gradient {name} {variable.path}"]
         np.testing.assert_allclose(found, expected, atol=atol, err_msg=variable.path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["transformer_shared", "lstm_luong"])
+def test_a_training_on_pairs_of_texts_is_the_same(name, tmp_path):
+    """Batches of several shapes, which JAX compiles by itself; each backend's run loads in the other."""
+    from trainers import fit
+
+    fit.train(pair_experiment(name, tmp_path, **jax_side.PAIR_SETTINGS), tmp_path / "tensorflow")
+    request = {"load": [str(tmp_path / "tensorflow")]}
+    request["train_pairs"] = [(name, str(tmp_path / "jax"))]
+    jax = under_jax(tmp_path, request)
+    curves = losses(tmp_path / "tensorflow"), losses(tmp_path / "jax")
+    assert len(curves[0]) == len(curves[1]) == 12
+    np.testing.assert_allclose(*curves, rtol=1e-3)
+    for backend, key in (("tensorflow", "load"), ("jax", "train")):
+        loaded = run.load(tmp_path / backend)
+        found = jax[f"{key} {tmp_path / backend}"]
+        np.testing.assert_allclose(found, jax_side.logits_of(loaded.model), atol=1e-4)
 
 
 @pytest.mark.slow

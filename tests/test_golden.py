@@ -41,7 +41,10 @@ def stored_experiment(run_dir, **train):
     return experiment
 
 
-@pytest.mark.parametrize("family", ["gru", "gpt", "skip_gram", "fasttext", "glove"])
+@pytest.mark.parametrize(
+    "family",
+    ["gru", "gpt", "skip_gram", "fasttext", "glove", "seq2seq_transformer", "seq2seq_lstm"],
+)
 def test_it_goes_on_training(family, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)  # the corpus is named from there
     shutil.copytree(make.FOLDER / family, tmp_path / "run")
