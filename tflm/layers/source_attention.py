@@ -45,7 +45,7 @@ class SourceAttention(keras.layers.Layer):
         """The keys of a source: (B, S, U) -> (B, S, U)."""
         return self.key(source)
 
-    def weights(self, queries, keys, visible):
+    def attention_weights(self, queries, keys, visible):
         """(B, T, U), (B, S, U) and (B, S) bool -> (B, T, S) float32, which sums to 1 over what is visible."""
         if self.is_additive:
             sums = self.query(queries)[:, :, None] + keys[:, None]  # (B, T, S, U)
@@ -56,6 +56,6 @@ class SourceAttention(keras.layers.Layer):
         return ops.softmax(ops.cast(scores, "float32") + hidden, axis=-1)
 
     def call(self, queries, keys, values, visible):
-        """As `weights`, with `values` (B, S, U) -> the averages, (B, T, U)."""
-        weights = self.weights(queries, keys, visible)
+        """As `attention_weights`, with `values` (B, S, U) -> the averages, (B, T, U)."""
+        weights = self.attention_weights(queries, keys, visible)
         return ops.matmul(ops.cast(weights, values.dtype), values)

@@ -160,7 +160,7 @@ class Seq2SeqLSTM(SequenceToSequence):
         encoded = self.encode(source_ids, training=False)
         _, _, queries = self._decode(token_ids, encoded, training=False)
         keys, mask = encoded["source_key"], encoded["source_mask"]
-        return self.decoder.attention.weights(queries, keys, mask)
+        return self.decoder.attention.attention_weights(queries, keys, mask)
 
     def _decode(self, token_ids, state, training):
         """As `hidden`, and what asked the source: (B, T, U)."""
