@@ -46,10 +46,19 @@ def main(argv):
     from trainers import objectives
     from trainers.terminal import Progress
 
+    if hasattr(experiment.objective, "complete"):
+        experiment.objective.complete(experiment.model, experiment.train)
     objective = objectives.build(experiment.objective)
+    if getattr(experiment.objective, "source_tokenizer", None) is not None:
+        raise UserError(
+            "A store of pairs with two tokenizers is built by trainers.train itself. "
+            "Set objective.source_tokenizer to None, or leave this step out."
+        )
     if _SHARDS.value and hasattr(objective, "open_store"):
         raise UserError("Only plain text is built in shards. Leave --shards away.")
     tokenizer = _tokenizer(experiment, objective)
+    if hasattr(objective, "read_tokenizers"):
+        objective.read_tokenizers(tokenizer, tokenizer)
     progress = Progress("bytes")
     try:
         if share is not None:
