@@ -54,9 +54,10 @@ def experiment_from_flags():
         (chosen.data, "test_corpus"),
         (chosen.data, "synthetic_corpus"),
         (chosen.tokenizer, "load_from"),
+        (getattr(chosen.objective, "source_tokenizer", None), "load_from"),
         (chosen.train, "init_from"),
     ):
-        if path := getattr(holder, name):
+        if path := getattr(holder, name, None):
             setattr(holder, name, absolute(path))
     if flags.FLAGS.precision is not None:
         chosen.train.precision = flags.FLAGS.precision
