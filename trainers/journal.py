@@ -5,6 +5,7 @@ TensorBoard's own event writer is used, not TensorFlow's, so that a run under JA
 
 import json
 import math
+import struct
 import time
 from pathlib import Path
 
@@ -68,7 +69,10 @@ class Journal:
     def image(self, side: str, step: int, tag: str, png: bytes) -> None:
         from tensorboard.compat.proto import summary_pb2
 
-        image = summary_pb2.Summary.Image(encoded_image_string=png, colorspace=3)
+        width, height = struct.unpack(">II", png[16:24])  # of the header
+        image = summary_pb2.Summary.Image(
+            encoded_image_string=png, colorspace=3, width=width, height=height
+        )
         self._add(side, step, summary_pb2.Summary(value=[{"tag": tag, "image": image}]))
 
     def _add(self, side: str, step: int, summary) -> None:
