@@ -104,7 +104,7 @@ def test_luong_equals_keras_attention():
     expected, shares = keras.layers.Attention()(
         [queries, source, keys], mask=[None, MASK], return_attention_scores=True
     )
-    weights = np.array(ours.weights(queries, keys, MASK))
+    weights = np.array(ours.attention_weights(queries, keys, MASK))
     np.testing.assert_allclose(weights, np.array(shares), atol=1e-6)
     averages = np.array(ours(queries, keys, source, MASK))
     np.testing.assert_allclose(averages, np.array(expected), atol=1e-6)
@@ -125,7 +125,7 @@ def test_bahdanau_equals_keras_additive_attention():
     expected, shares = theirs(
         [asked, source, keys], mask=[None, MASK], return_attention_scores=True
     )
-    weights = np.array(ours.weights(queries, keys, MASK))
+    weights = np.array(ours.attention_weights(queries, keys, MASK))
     np.testing.assert_allclose(weights, np.array(shares), atol=1e-6)
     averages = np.array(ours(queries, keys, source, MASK))
     np.testing.assert_allclose(averages, np.array(expected), atol=1e-6)

@@ -137,6 +137,7 @@ def test_tables_are_shared_as_the_config_says(name):
     assert (model.output_table()[0] is table) == (sharing != "none")
     tables = [v.path for v in model.variables if v.shape[0] in (260, 90) and len(v.shape) == 2]
     assert len(tables) == {"all": 1, "decoder": 2, "none": 3}[sharing]
+    assert model.count_params() == sum(v.value.numpy().size for v in model.variables)
 
 
 @pytest.mark.parametrize("config", [Seq2SeqTransformerConfig, Seq2SeqLSTMConfig])

@@ -38,7 +38,8 @@ def test_a_recipe_is_found_by_name_and_by_path(tmp_path):
     assert recipes.path_of(str(mine)) == mine
     for name in ("mine", "gpt_small.txt", str(tmp_path), "__init__"):
         with pytest.raises(
-            UserError, match="There is no recipe .*gpt_small, gpt_wikitext2, lstm_shakespeare, lstm_small"
+            UserError,
+            match="There is no recipe .*gpt_small, gpt_wikitext2, lstm_shakespeare, lstm_small",
         ):
             recipes.path_of(name)
 
