@@ -27,19 +27,7 @@ from trainers.objectives.causal import CausalConfig
 
 def get_config() -> Experiment:
     return Experiment(
-        model=RNNConfig(
-            cell="lstm",
-            num_layers=2,
-            hidden_dim=512,
-            last_hidden_dim=256,
-            embedding_dim=256,
-            variational_dropout=True,
-            input_dropout=0.2,
-            hidden_dropout=0.2,
-            output_dropout=0.3,
-            word_dropout=0.02,
-            weight_dropout=0.1,
-        ),
+        model=RNNConfig(cell="lstm", num_layers=2, hidden_dim=200, dropout=0.2),
         objective=CausalConfig(),
         tokenizer=TokenizerConfig(
             kind="word", split="whitespace", vocabulary_size=40_000, sample_bytes=0
@@ -47,17 +35,16 @@ def get_config() -> Experiment:
         data=DataConfig(corpus="wikitext2", documents="file"),
         train=TrainConfig(
             epochs=6.0,
-            batch_size=40,
+            batch_size=20,
             sequence_length=35,
-            learning_rate=4e-3,
-            warmup_steps=300,
+            optimizer="sgd",
+            learning_rate=20.0,
+            warmup_steps=0,
             schedule="linear",
             final_learning_rate=0.0,
             weight_decay=0.0,
-            beta_2=0.99,
-            precision="mixed_bfloat16",
-            jit_compile="off",
-            eval_every=1000,
+            clip_norm=0.25,
+            eval_every=1500,
             eval_tokens=40_000,
             sample_prompts=("The history of",),
         ),
