@@ -213,7 +213,7 @@ class _Prover:
 
     def _prepare(self):
         from export import held_out, prove_language_model
-        from export.saved_model import text_twin
+        from export.text_vectors import text_twin
 
         if self.held_out is None:
             self.say("reading held-out text")

@@ -1,4 +1,5 @@
-"""Runs an artifact in an interpreter of its own, which knows nothing of this project: see `open_artifact.py`."""
+"""Runs an artifact in an interpreter of its own, which knows nothing of this project: see `open_artifact.py` and
+`open_translator.py`."""
 
 import dataclasses
 import json
@@ -9,8 +10,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
-from export import open_artifact
 
 TIME_LIMIT_SECONDS = 1800
 
@@ -28,8 +27,10 @@ class ProofFailed(Exception):  # noqa: N818
     """The artifact could not even be opened and run; says why in one line."""
 
 
-def ask(path: Path, kind: str, request: dict, arrays: dict) -> tuple[dict, dict]:
-    """Runs open_artifact.py in a fresh interpreter."""
+def ask(
+    path: Path, kind: str, request: dict, arrays: dict, script: str = "open_artifact.py"
+) -> tuple[dict, dict]:
+    """Runs `script`, which lies beside this file, in a fresh interpreter."""
     with tempfile.TemporaryDirectory(prefix="tflm_proof_") as folder:
         folder = Path(folder)
         files = {name: str(folder / name) for name in ("arrays", "results", "answer")}
@@ -41,7 +42,8 @@ def ask(path: Path, kind: str, request: dict, arrays: dict) -> tuple[dict, dict]
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
         # Speeds are those of the processor, whatever else the machine has.
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, open_artifact.__file__, str(folder / "request.json")]
+        program = str(Path(__file__).with_name(script))
+        command = [sys.executable, program, str(folder / "request.json")]
         try:
             finished = subprocess.run(  # noqa: S603
                 command,

@@ -75,6 +75,10 @@ class SavedModelArtifact:
     def initial_state(self, max_length):
         return self.call("initial_state", batch_size=np.int32(1), max_length=np.int32(max_length))
 
+    def encode(self, source, max_length):
+        source_ids = np.asarray([source], "int32")
+        return self.call("encode", source_ids=source_ids, max_length=np.int32(max_length))
+
     def prefill_lengths(self, max_length):
         return (min(SAVED_MODEL_PREFILL, max_length),)
 
@@ -144,6 +148,13 @@ class TFLiteArtifact:
             for name, detail in details.items()
             if name not in ("token_ids", "position")
         }
+
+    def encode(self, source, max_length):
+        """Padded with 0 to the length that the file has."""
+        shape = self.runners["encode"].get_input_details()["source_ids"]["shape"]
+        source_ids = np.zeros(shape, "int32")
+        source_ids[0, : len(source)] = source
+        return self.call("encode", source_ids=source_ids)
 
     def prefill_lengths(self, max_length):
         lengths = [
@@ -347,12 +358,12 @@ def _status(key):
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(key))
 
 
-def main():
+def main(answers=ANSWERS):
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     artifact = ARTIFACTS[request["format"]](request["path"])
     with np.load(request["arrays"], allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    answer, results = ANSWERS[request["kind"]](artifact, request, arrays)
+    answer, results = answers[request["kind"]](artifact, request, arrays)
     foreign = {"tflm", "export", "trainers"} & {name.split(".")[0] for name in sys.modules}
     answer |= {
         "runtime": artifact.runtime,

@@ -14,12 +14,10 @@ import numpy as np
 
 from export import open_artifact
 from export.fresh_interpreter import Proof, ask
+from export.greedy_reference import TIE, Greedy, continue_greedily
 from export.held_out import HeldOut
 from export.thresholds import THRESHOLDS, Thresholds
 
-# Where the two best logits are closer than this, rounding decides and either is right: 1e-5 of their size is some ten
-# steps of float32.
-TIE = 1e-5
 LOGITS_BYTES = 64e6  # of logits that are compared one by one
 
 
@@ -30,19 +28,13 @@ class Reference:
     Attributes:
         logits: (w, T, V) of the first windows.
         nats, choices: (W, T), -log p of every label and the most likely token.
-        continuations: per prompt the greedy tokens, ended before eos.
-        rows: (P, R) int32, prompt and continuation padded with 0.
-        gaps: per prompt and new token, the lead of the best logit over the second, relative to its size.
-        first_logits: per prompt (V,), behind its last token.
+        greedy: what it continues the prompts with.
     """
 
     logits: np.ndarray
     nats: np.ndarray
     choices: np.ndarray
-    continuations: list[list[int]]
-    rows: np.ndarray
-    gaps: list[list[float]]
-    first_logits: list[np.ndarray]
+    greedy: Greedy
 
 
 def reference(run, held_out: HeldOut) -> Reference:
@@ -59,10 +51,10 @@ def reference(run, held_out: HeldOut) -> Reference:
         for row, labels in zip(logits, some[:, 1:], strict=True):
             nats.append(open_artifact.negative_log_likelihood(row, labels))
             choices.append(row.argmax(-1))
-    continuations, gaps, first_logits, rows = _continue(forward, run.tokenizer.eos_id, held_out)
-    return Reference(
-        kept, np.stack(nats), np.stack(choices), continuations, rows, gaps, first_logits
+    greedy = continue_greedily(
+        _logits_at(run.model), held_out.prompt_ids, held_out.new_tokens, run.tokenizer.eos_id
     )
+    return Reference(kept, np.stack(nats), np.stack(choices), greedy)
 
 
 def _forward(model):
@@ -71,34 +63,14 @@ def _forward(model):
     return tf.function(lambda token_ids: model(token_ids, training=False), autograph=False)
 
 
-def _continue(forward, eos_id: int, held_out: HeldOut):
-    prompts = held_out.prompt_ids
-    length = max(map(len, prompts)) + held_out.new_tokens
-    rows = np.zeros((len(prompts), length), "int32")
-    for row, prompt in zip(rows, prompts, strict=True):
-        row[: len(prompt)] = prompt
-    new = [[] for _ in prompts]
-    gaps = [[] for _ in prompts]
-    first_logits = [None] * len(prompts)
-    ended = [False] * len(prompts)
-    for step in range(held_out.new_tokens):
-        # The padding behind a row changes nothing before it: every family looks only back.
-        logits = np.asarray(forward(rows[:, :-1]))
-        for i, prompt in enumerate(prompts):
-            if ended[i]:
-                continue
-            last = logits[i, len(prompt) - 1 + step]
-            if step == 0:
-                first_logits[i] = last
-            second, best = np.partition(last, -2)[-2:]
-            gaps[i].append(float(best - second) / max(abs(float(best)), 1.0))
-            token = int(last.argmax())
-            if token == eos_id:
-                ended[i] = True
-                continue
-            new[i].append(token)
-            rows[i, len(prompt) + step] = token
-    return new, gaps, first_logits, rows[:, :-1]
+def _logits_at(model):
+    import tensorflow as tf
+
+    def logits_at(rows, places):
+        hidden, _ = model.hidden(rows, training=False)
+        return model.logits(tf.gather(hidden, places, batch_dims=1))
+
+    return tf.function(logits_at, autograph=False)
 
 
 def prove(
@@ -130,7 +102,7 @@ def prove(
         "new_tokens": held_out.new_tokens,
         "eos_id": run.tokenizer.eos_id,
     }
-    arrays = {"windows": held_out.windows, "continuations": expected.rows}
+    arrays = {"windows": held_out.windows, "continuations": expected.greedy.rows}
     answer, results = ask(path, kind, request, arrays)
 
     nats = expected.nats.sum()
@@ -140,7 +112,7 @@ def prove(
         "finite": bool(np.isfinite(results["logits"]).all() and np.isfinite(results["nats"]).all()),
         "max_logit_difference": float(np.abs(results["logits"] - expected.logits).max()),
         "max_logit_difference_after_prefill": float(
-            max(np.abs(a - b).max() for a, b in zip(first, expected.first_logits, strict=True))
+            max(np.abs(a - b).max() for a, b in zip(first, expected.greedy.first_logits, strict=True))
         ),
         "token_agreement": _token_agreement(results["forced_choices"], expected, held_out),
         "argmax_agreement": float((results["choices"] == expected.choices).mean()),
@@ -158,28 +130,20 @@ def prove(
                 results["generated"], held_out.prompt_ids, results["num_generated"], strict=True
             )
         ]
-        figures["greedy_agreement_of_generate"] = _greedy_agreement(generated, expected)
+        figures["greedy_agreement_of_generate"] = expected.greedy.agreement(generated)
         figures["sample"] = {"prompt": held_out.prompts[0], "text": answer.pop("completions")[0]}
-    figures["greedy_agreement"] = _greedy_agreement(continued, expected)
+    figures["greedy_agreement"] = expected.greedy.agreement(continued)
     described = answer.pop("signatures")
     figures |= answer
     return Proof(figures, _judge_language_model(figures, THRESHOLDS[quantization]), described)
 
 
-def _greedy_agreement(continued: list[list[int]], expected: Reference) -> float:
-    """The share of prompts continued by the same tokens; a row is compared up to its first tie."""
-    equal = 0
-    for tokens, wanted, gaps in zip(continued, expected.continuations, expected.gaps, strict=True):
-        tie = next((i for i, gap in enumerate(gaps) if gap < TIE), None)
-        equal += tokens[:tie] == wanted[:tie]
-    return equal / len(continued)
-
-
 def _token_agreement(forced: np.ndarray, expected: Reference, held_out: HeldOut) -> float:
     """The share of Keras' greedy tokens that the artifact would choose in the same context; ties are left out."""
     same = total = 0
+    greedy = expected.greedy
     for choices, prompt, wanted, gaps in zip(
-        forced, held_out.prompt_ids, expected.continuations, expected.gaps, strict=True
+        forced, held_out.prompt_ids, greedy.continuations, greedy.gaps, strict=True
     ):
         for i, token in enumerate(wanted):
             if gaps[i] >= TIE:

@@ -20,6 +20,9 @@ Word vectors (word2vec, fasttext, glove) have beside `embed` and `embed_text`
 and nothing else, but for word2vec trained as a language model. With FastText every word of a text has a vector: that
 of a word which is not in the vocabulary is made of its n-grams, from the string, inside the graph.
 
+A model that writes a target for a source has the signatures by ids of `sequence_signatures`, or of a language model
+where it has no encoder, and those by text of `translation_graph`.
+
 A tokenizer without a twin in the graph leaves out every signature with text. Word vectors whose words are split by
 jieba have `embed_split_text` and `nearest_split_text` in their place, which want the words between spaces.
 
@@ -30,12 +33,11 @@ import logging
 
 import tensorflow as tf
 
-from export import run_kind, signatures, text_vectors
+from export import run_kind, sequence_signatures, signatures, text_vectors, translation_graph
 from export.generation_graph import continue_prompts
-from export.text_vectors import TEXT, TOKEN_IDS
-from tflm.errors import UserError
+from export.text_vectors import TEXT, TOKEN_IDS, text_twin
 from tflm.generation.sampling import SamplingConfig
-from tflm.run_kind import is_language_model
+from tflm.run_kind import is_language_model, is_sequence_to_sequence
 
 VERSION = "1"
 DEFAULT_MAX_TOKENS = 64
@@ -52,23 +54,13 @@ def write(run, path, quantization: str, lengths) -> None:
     Args:
         run: a tflm.run.Run, or anything with its model, tokenizer and experiment.
         quantization: "none".
-        lengths: not needed, every length is dynamic.
+        lengths: of its fields only those of the beam search count, every length is dynamic.
     """
-    table = signatures.VectorTable(run)
-    module = signatures.module_of(run, table)
-    functions = text_vectors.by_ids(run, table)
-    twin = text_twin(run.tokenizer)
-    if twin is not None:
-        module.tokenizer = twin
-        functions |= text_vectors.by_text(run, module, table, twin)
-    elif run_kind.has_word_vectors(run.experiment) and run.tokenizer.kind == "word":
-        module.vocabulary = text_vectors.split_twin(run.tokenizer)
-        functions |= text_vectors.by_text(run, module, table, module.vocabulary, "split_text")
     with signatures.portable_cache_update():
-        if is_language_model(run.experiment):
-            functions |= _language_model_signatures(run.model)
-            if twin is not None:
-                functions |= _generation_signatures(run, twin, functions)
+        if is_sequence_to_sequence(run.experiment):
+            module, functions = _translator(run, lengths)
+        else:
+            module, functions = _model(run)
         for name, function in functions.items():
             setattr(module, name, function)
         # It announces every file it writes; the program says what was written, once it is proved.
@@ -81,12 +73,34 @@ def write(run, path, quantization: str, lengths) -> None:
             logger.setLevel(level)
 
 
-def text_twin(tokenizer):
-    """The tokenizer's tf.Module, or None where it has none (words split by jieba)."""
-    try:
-        return tokenizer.in_graph()
-    except UserError:
-        return None
+def _model(run):
+    """The module of a language model or of word vectors, and its signatures."""
+    table = signatures.VectorTable(run)
+    module = signatures.module_of(run, table)
+    functions = text_vectors.by_ids(run, table)
+    twin = text_twin(run.tokenizer)
+    if twin is not None:
+        module.tokenizer = twin
+        functions |= text_vectors.by_text(run, module, table, twin)
+    elif run_kind.has_word_vectors(run.experiment) and run.tokenizer.kind == "word":
+        module.vocabulary = text_vectors.split_twin(run.tokenizer)
+        functions |= text_vectors.by_text(run, module, table, module.vocabulary, "split_text")
+    if is_language_model(run.experiment):
+        functions |= _language_model_signatures(run.model)
+        if twin is not None:
+            functions |= _generation_signatures(run, twin, functions)
+    return module, functions
+
+
+def _translator(run, lengths):
+    """The module of a model that writes a target for a source, and its signatures."""
+    module = signatures.module_of(run)
+    if run_kind.has_encoder(run.experiment):
+        functions = sequence_signatures.by_ids(run.model)
+    else:
+        functions = _language_model_signatures(run.model)
+    beam = translation_graph.beam_of(run, lengths)
+    return module, functions | translation_graph.text_signatures(run, module, functions, beam)
 
 
 def _language_model_signatures(model) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from export import run_kind
-from tflm.run_kind import is_language_model
+from tflm.run_kind import is_language_model, is_sequence_to_sequence
 from tflm.text.tokenizer import SPECIAL_PIECES
 
 NUM_SPECIAL_IDS = len(SPECIAL_PIECES)
@@ -41,14 +41,14 @@ class VectorTable(tf.Module):
             self.lengths = tf.Variable(np.maximum(lengths, NORM_FLOOR), trainable=False)
 
 
-def module_of(run, table: VectorTable) -> tf.Module:
+def module_of(run, table: VectorTable | None = None) -> tf.Module:
     """A module that owns the variables an artifact needs, so that they are saved with it.
 
     A module that holds the Keras model alone is converted without complaint to a file without weights.
     """
     module = tf.Module(name="tflm")
     module.vector_table = table
-    if is_language_model(run.experiment):
+    if is_language_model(run.experiment) or is_sequence_to_sequence(run.experiment):
         module.model_variables = [variable.value for variable in run.model.variables]
     return module
 

@@ -6,6 +6,7 @@ Shapes: N texts or ids, B batch, T time, D width, V vocabulary, K neighbours.
 import tensorflow as tf
 
 from export import run_kind, signatures, subword_graph
+from tflm.errors import UserError
 from tflm.text.tokenizer import UNK_ID
 
 TEXT = tf.TensorSpec((None,), tf.string, name="text")
@@ -61,6 +62,14 @@ def by_text(run, module: tf.Module, table, twin, name: str = "text") -> dict:
             nearest_text, input_signature=[TEXT, NUM_NEIGHBOURS]
         )
     return functions
+
+
+def text_twin(tokenizer):
+    """The tokenizer's tf.Module, or None where it has none (words split by jieba)."""
+    try:
+        return tokenizer.in_graph()
+    except UserError:
+        return None
 
 
 def split_twin(tokenizer):

@@ -9,6 +9,14 @@ The state goes in and comes out under the same names, zeros before the first tok
 prefill in chunks of N, all but its last token; that one goes into `decode`, whose logits are those of the next token.
 Tokens that do not fill a chunk go through `decode` one by one. The caller keeps position + N within the cache.
 
+An encoder-decoder has
+
+    encode      source_ids (1, S)                        -> the state
+    decode      token_ids (1, 1), position (), the state -> logits (1, 1, V), what the step changed of the state
+
+A source of fewer than S tokens, EOS among them, has 0 behind it. The target begins with BOS at position 0. What begins
+with `source_` in the state goes into every step and does not come out. The search is the caller's: greedy is a loop.
+
 Word vectors (word2vec, fasttext, glove) have
 
     embed       token_ids (1, 1)  -> vectors (1, 1, D)
@@ -23,11 +31,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from export import run_kind, signatures
+from export import run_kind, sequence_signatures, signatures
 from export.lengths import Lengths
 from export.shared_table import share_table
 from tflm.errors import UserError
-from tflm.run_kind import is_language_model
+from tflm.run_kind import is_language_model, is_sequence_to_sequence
 
 NUM_NEIGHBOURS = 10
 
@@ -43,9 +51,13 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
     Raises:
         UserError: where the model needs an operator that is not builtin.
     """
-    table = signatures.VectorTable(run)
+    encodes = is_sequence_to_sequence(run.experiment) and run_kind.has_encoder(run.experiment)
+    table = None if encodes else signatures.VectorTable(run)
     with signatures.one_table(run.model):
-        functions = _signatures(run, table, lengths)
+        if encodes:
+            functions = sequence_signatures.by_fixed_ids(run.model, lengths.source, lengths.cache)
+        else:
+            functions = _signatures(run, table, lengths)
     module = signatures.module_of(run, table)
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=functions)
@@ -69,7 +81,7 @@ def write(run, path: Path, quantization: str, lengths: Lengths) -> None:
 def _signatures(run, table, lengths: Lengths) -> dict:
     model = run.model
     functions = {}
-    if is_language_model(run.experiment):
+    if is_language_model(run.experiment) or is_sequence_to_sequence(run.experiment):
         state = model.initial_state(1, lengths.cache)
         specs = {name: tf.TensorSpec(t.shape, t.dtype, name=name) for name, t in state.items()}
         specs["position"] = tf.TensorSpec((), tf.int32, name="position")

@@ -10,8 +10,9 @@ class Thresholds:
     Attributes:
         max_logit_difference: the largest |difference| of a logit over held-out windows.
         token_agreement: the least share of places where both find the same token most likely, given the same context.
-        greedy_agreement: the least share of prompts whose greedy continuation is the same token by token.
+        greedy_agreement: the least share of prompts, or sources, whose greedy continuation is the same token by token.
         bits_per_byte_change: the largest |change| on held-out text.
+        bleu_loss: the largest loss of BLEU (of 100) on held-out pairs; better by chance is no fault.
         vector_cosine: the least cosine between a word's vector and its original.
         neighbour_agreement: the least share of nearest words that are the same.
         text_vector_difference: the largest |difference| of a number in the vector of a text, where the largest of all
@@ -23,6 +24,7 @@ class Thresholds:
     token_agreement: float
     greedy_agreement: float | None
     bits_per_byte_change: float
+    bleu_loss: float
     vector_cosine: float
     neighbour_agreement: float
     text_vector_difference: float | None
@@ -32,13 +34,15 @@ class Thresholds:
 # float32: rounding of another order of summation, nothing else. The logits of a trained model are of size 1 to 30 and
 # differ by 1e-6 to 1e-4; 1e-3 leaves room for large ones, and still no weight can be wrong.
 # dynamic_int8: weights and the inputs of products are rounded to 8 bits, so close choices flip, and one flip changes
-# the whole rest of a continuation: judged by bits per byte and by tokens chosen in the same context.
+# the whole rest of a continuation: judged by bits per byte and by tokens chosen in the same context, a translation
+# by its BLEU too.
 THRESHOLDS = {
     "none": Thresholds(
         max_logit_difference=1e-3,
         token_agreement=0.999,
         greedy_agreement=1.0,
         bits_per_byte_change=1e-4,
+        bleu_loss=0.1,
         vector_cosine=0.999999,
         neighbour_agreement=0.99,
         text_vector_difference=1e-5,
@@ -49,6 +53,7 @@ THRESHOLDS = {
         token_agreement=0.9,
         greedy_agreement=None,
         bits_per_byte_change=0.02,
+        bleu_loss=1.0,
         vector_cosine=0.99,
         neighbour_agreement=0.8,
         text_vector_difference=None,  # what is quantized takes no strings

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from export import artifacts, formats, held_out, lengths, manifest, tflite
 from export import prove_language_model as prove
+from export.greedy_reference import Greedy
 from tests.export import fake_run
 from tflm.errors import UserError
 
@@ -77,7 +78,7 @@ def test_the_greedy_tokens_of_the_keras_side_are_those_of_the_decoder():
     text = held_out.from_tokens(split.tokens, split.document_starts, run.tokenizer, None)
     expected = prove.reference(run, text)
     drawn = fake_run.continue_with_decoder(run, text.prompts, text.new_tokens, temperature=0.0)
-    assert expected.continuations == drawn
+    assert expected.greedy.continuations == drawn
 
 
 def other_weights(run, path, quantization, chunk_lengths):
@@ -208,17 +209,17 @@ def test_formats_and_quantizations_by_name():
         assert message in str(error.value)
 
 
-def reference_of(continuations, gaps):
-    return prove.Reference(None, None, None, continuations, None, gaps, None)
+def greedy_of(continuations, gaps):
+    return Greedy(continuations, None, gaps, None)
 
 
 def test_greedy_agreement_compares_up_to_the_first_tie():
-    expected = reference_of([[5, 6, 7], [5, 6, 7]], [[1, 1, 1, 1], [1, 0, 1, 1]])
-    assert prove._greedy_agreement([[5, 6, 7], [5, 9, 9]], expected) == 1
-    assert prove._greedy_agreement([[5, 6, 8], [5, 9, 9]], expected) == 0.5
-    assert prove._greedy_agreement([[5, 6, 7], [4, 6, 7]], expected) == 0.5
-    assert prove._greedy_agreement([[5, 6], [5, 6, 7]], expected) == 0.5  # ended too early
-    assert prove._greedy_agreement([[5, 6, 7, 8], [5, 6, 7]], expected) == 0.5  # missed eos
+    expected = greedy_of([[5, 6, 7], [5, 6, 7]], [[1, 1, 1, 1], [1, 0, 1, 1]])
+    assert expected.agreement([[5, 6, 7], [5, 9, 9]]) == 1
+    assert expected.agreement([[5, 6, 8], [5, 9, 9]]) == 0.5
+    assert expected.agreement([[5, 6, 7], [4, 6, 7]]) == 0.5
+    assert expected.agreement([[5, 6], [5, 6, 7]]) == 0.5  # ended too early
+    assert expected.agreement([[5, 6, 7, 8], [5, 6, 7]]) == 0.5  # missed eos
 
 
 def test_manifest_keeps_the_entries_of_other_artifacts(tmp_path):

@@ -1,0 +1,213 @@
+"""Holds an artifact that translates against the model it was made of.
+
+What a fresh interpreter computes with it on held-out pairs is compared with the Keras model: the logits of the held-out
+targets, given the source and the target before them; greedy translations token by token; their BLEU, and that of the
+texts which `translate` gives. The Keras side uses full forward passes without a cache, but for the beam search.
+
+Shapes: P pairs, N tokens of the targets, V vocabulary, B pairs at once.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+
+from export import open_artifact
+from export.fresh_interpreter import Proof, ask
+from export.greedy_reference import TIE, Greedy, continue_greedily
+from export.held_out_pairs import HeldOutPairs
+from export.source_reader import reader_of
+from export.thresholds import THRESHOLDS, Thresholds
+
+PAIRS_AT_ONCE = 16
+NUM_FORCED = 64  # pairs whose targets are read token by token
+LOGITS_BYTES = 32e6  # of logits that are compared one by one
+TEXTS_AT_ONCE = 16
+
+
+@dataclasses.dataclass
+class Reference:
+    """What the Keras model computes on the held-out pairs; made once for all artifacts of a run.
+
+    Attributes:
+        logits: (n, V), of the targets of the first `num_kept` pairs, one behind the other.
+        nats, choices, ties: (N,), of the first NUM_FORCED pairs: -log p, the most likely token, and whether another
+            one is as likely.
+        greedy: per batch of PAIRS_AT_ONCE pairs.
+        translations: the texts of the beam search; None until `add_translations`.
+    """
+
+    logits: np.ndarray
+    num_kept: int
+    nats: np.ndarray
+    choices: np.ndarray
+    ties: np.ndarray
+    greedy: list[Greedy]
+    translations: list[str] | None = None
+
+    @property
+    def continuations(self) -> list[list[int]]:
+        return [row for batch in self.greedy for row in batch.continuations]
+
+    def agreement(self, continued: list[list[int]]) -> float:
+        """The share of sources with the same greedy translation; each is compared up to its first tie."""
+        equal = 0.0
+        for i, batch in enumerate(self.greedy):
+            rows = continued[i * PAIRS_AT_ONCE : (i + 1) * PAIRS_AT_ONCE]
+            equal += batch.agreement(rows) * len(rows)
+        return equal / len(continued)
+
+
+def reference(run, pairs: HeldOutPairs) -> Reference:
+    """The Keras model's side of the proof."""
+    reader = reader_of(run)
+    greedy = []
+    for first in range(0, len(pairs.sources), PAIRS_AT_ONCE):
+        sources = pairs.source_ids[first : first + PAIRS_AT_ONCE]
+        logits_at, prompts = reader.full_passes(sources)
+        greedy.append(
+            continue_greedily(logits_at, prompts, pairs.new_tokens, run.tokenizer.eos_id)
+        )
+    bytes_of_one = 4 * run.model.config.vocabulary_size
+    kept, room, num_kept = [], LOGITS_BYTES, 0
+    nats, choices, ties = [], [], []
+    forced = list(zip(pairs.source_ids, pairs.target_ids, strict=True))[:NUM_FORCED]
+    for source, target in forced:
+        logits = reader.logits_of(source, target)  # (T, V)
+        room -= bytes_of_one * len(logits)
+        if room >= 0 or not kept:
+            kept.append(logits)
+            num_kept += 1
+        nats.append(open_artifact.negative_log_likelihood(logits, np.asarray(target)))
+        choices.append(logits.argmax(-1))
+        second, best = np.moveaxis(np.partition(logits, -2)[:, -2:], -1, 0)
+        ties.append((best - second) / np.maximum(np.abs(best), 1.0) < TIE)
+    flat = (np.concatenate(values) for values in (kept, nats, choices, ties))
+    logits, nats, choices, ties = flat
+    return Reference(logits, num_kept, nats, choices, ties, greedy)
+
+
+def prove(
+    run,
+    path: Path,
+    kind: str,
+    quantization: str,
+    pairs: HeldOutPairs,
+    expected: Reference,
+    max_length: int,
+    source_length: int | None,
+    beam=None,
+) -> Proof:
+    """
+    Args:
+        run: a tflm.run.Run.
+        path: the artifact; for a SavedModel the folder of the version.
+        kind: "saved_model" or "tflite".
+        quantization: a key of THRESHOLDS.
+        max_length: tokens of the target that the artifact is asked to hold; of both sides without an encoder.
+        source_length: of the source whose reading is timed; None without an encoder.
+        beam: the BeamConfig of `translate`, or None where the artifact takes no strings.
+    """
+    tokenizer = run.tokenizer
+    asked = ["score"] if kind == "saved_model" else []
+    if beam is not None:
+        asked.append("translate")
+    request = {
+        "kind": "translator",
+        "ask": asked,
+        "prompted": source_length is None,
+        "max_length": max_length,
+        "source_length": source_length,
+        "num_kept": expected.num_kept,
+        "num_forced": NUM_FORCED,
+        "new_tokens": pairs.new_tokens,
+        "bos_id": tokenizer.bos_id,
+        "eos_id": tokenizer.eos_id,
+        "texts": pairs.sources,
+        "texts_at_once": TEXTS_AT_ONCE,
+        "length_penalty": None if beam is None else beam.length_penalty,
+    }
+    arrays = _flat("source", pairs.source_ids) | _flat("target", pairs.target_ids)
+    answer, results = ask(path, kind, request, arrays, "open_translator.py")
+
+    largest = [np.abs(results["logits"] - expected.logits).max()]
+    if "score_logits" in results:
+        largest.append(np.abs(results["score_logits"] - expected.logits).max())
+    num_bytes = sum(len(text.encode()) for text in pairs.targets[:NUM_FORCED])
+    bits = [x.sum() / math.log(2) / max(num_bytes, 1) for x in (expected.nats, results["nats"])]
+    sure = ~expected.ties
+    same = (results["choices"] == expected.choices)[sure]
+    greedy = np.split(results["greedy"], np.cumsum(results["greedy_lengths"])[:-1])
+    greedy = [row.tolist() for row in greedy]
+    figures = {
+        "finite": bool(np.isfinite(results["logits"]).all() and np.isfinite(results["nats"]).all()),
+        "max_logit_difference": float(max(largest)),
+        "token_agreement": float(same.mean()) if len(same) else 1.0,
+        "greedy_agreement": expected.agreement(greedy),
+        "bits_per_byte": bits[1],
+        "bits_per_byte_of_model": bits[0],
+        "bits_per_byte_change": bits[1] - bits[0],
+        "nats_per_token": float(results["nats"].mean()),
+        "nats_per_token_of_model": float(expected.nats.mean()),
+        "tokens_scored": int(expected.nats.size),
+        "num_pairs": len(pairs.sources),
+    }
+    texts = ([tokenizer.decode(row) for row in rows] for rows in (greedy, expected.continuations))
+    figures |= _bleu("bleu", *texts, pairs)
+    if beam is not None:
+        translations = answer.pop("translations")
+        equal = [a == b for a, b in zip(translations, expected.translations, strict=True)]
+        figures["beam_agreement"] = sum(equal) / len(equal)
+        figures |= _bleu("beam_bleu", translations, expected.translations, pairs)
+        figures["beam_size"] = beam.beam_size
+        figures["sample"] = {"source": pairs.sources[0], "translation": translations[0]}
+    described = answer.pop("signatures")
+    figures |= answer
+    return Proof(figures, _judge(figures, THRESHOLDS[quantization]), described)
+
+
+def _bleu(name: str, texts: list[str], texts_of_model: list[str], pairs: HeldOutPairs) -> dict:
+    from tflm.metrics.translation import translation_scores
+
+    tokenize = bleu_tokenizer(pairs.targets)
+    bleu, of_model = (
+        translation_scores(found, pairs.targets, tokenize)["bleu"]
+        for found in (texts, texts_of_model)
+    )
+    return {name: bleu, f"{name}_of_model": of_model, f"{name}_change": bleu - of_model}
+
+
+def _flat(name: str, rows: list[list[int]]) -> dict:
+    return {
+        f"{name}_ids": np.asarray([token for row in rows for token in row], "int32"),
+        f"{name}_lengths": np.asarray([len(row) for row in rows]),
+    }
+
+
+def _judge(figures: dict, limits: Thresholds) -> list[str]:
+    if not figures["finite"]:
+        return ["its logits are not finite"]
+    failures = []
+    largest = figures["max_logit_difference"]
+    if limits.max_logit_difference is not None and not largest <= limits.max_logit_difference:
+        failures.append(f"max |dlogit| {largest:.2g} is above {limits.max_logit_difference:g}")
+    agreement = figures["token_agreement"]
+    if not agreement >= limits.token_agreement:
+        failures.append(f"token agreement {agreement:.4f} is below {limits.token_agreement:g}")
+    greedy = figures["greedy_agreement"]
+    if limits.greedy_agreement is not None and not greedy >= limits.greedy_agreement:
+        failures.append(
+            f"greedy translations agree for {greedy:.0%} of the sources, "
+            f"below {limits.greedy_agreement:.0%}"
+        )
+    change = figures["bits_per_byte_change"]
+    if not abs(change) <= limits.bits_per_byte_change:
+        failures.append(
+            f"the change in bits per byte {change:+.2g} is above {limits.bits_per_byte_change:g}"
+        )
+    for name, of in (("bleu", ""), ("beam_bleu", " of the beam search")):
+        change = figures.get(f"{name}_change", 0.0)
+        if not change >= -limits.bleu_loss:
+            failures.append(f"BLEU{of} falls by {-change:.2f}, more than {limits.bleu_loss:g}")
+    return failures

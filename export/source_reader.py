@@ -1,0 +1,95 @@
+"""How the model of a run reads a source, and full passes of it over targets: the Keras side of a proof.
+
+Shapes: B batch, S source time, T target time, R prompt and target, V vocabulary.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from export import run_kind
+
+
+def reader_of(run):
+    """An EncodedSource or a PromptedSource."""
+    return (EncodedSource if run_kind.has_encoder(run.experiment) else PromptedSource)(run)
+
+
+class EncodedSource:
+    """Of an encoder-decoder: `ids..., eos` goes through the encoder, the target begins with BOS."""
+
+    has_encoder = True
+
+    def __init__(self, run):
+        self.run = run
+
+    def ids(self, text: str) -> list[int]:
+        """What the model reads of a source."""
+        return [*self.run.source_tokenizer.encode(text), self.run.tokenizer.eos_id]
+
+    def full_passes(self, sources: list[list[int]]):
+        """Of B sources: the function for `greedy_reference.continue_greedily`, and its prompts."""
+        encode, logits_at = self._compiled
+        encoded = encode(padded(sources))
+        prompts = [[self.run.tokenizer.bos_id] for _ in sources]
+        return functools.partial(logits_at, encoded), prompts
+
+    def logits_of(self, source: list[int], target: list[int]) -> np.ndarray:
+        """(T, V): the logits of every token of the target."""
+        token_ids = padded([[self.run.tokenizer.bos_id, *target[:-1]]])
+        return self.run.model(token_ids, padded([source]), training=False)[0].numpy()
+
+    @functools.cached_property
+    def _compiled(self):
+        model = self.run.model
+
+        def logits_at(encoded, rows, places):
+            hidden, _ = model.hidden(rows, encoded, training=False)
+            return model.logits(tf.gather(hidden, places, batch_dims=1))
+
+        def encode(source_ids):
+            return model.encode(source_ids, training=False)
+
+        return traced(encode), traced(logits_at)
+
+
+class PromptedSource:
+    """Of a decoder: the source stands in a prompt, and the target goes on from there."""
+
+    has_encoder = False
+
+    def __init__(self, run):
+        self.run = run
+
+    def full_passes(self, sources: list[list[int]]):
+        """As of EncodedSource."""
+        return self._compiled, sources
+
+    def logits_of(self, source: list[int], target: list[int]) -> np.ndarray:
+        """As of EncodedSource."""
+        logits = self.run.model(padded([[*source, *target[:-1]]]), training=False)
+        return logits[0, len(source) - 1 :].numpy()
+
+    @functools.cached_property
+    def _compiled(self):
+        model = self.run.model
+
+        def logits_at(rows, places):
+            hidden, _ = model.hidden(rows, training=False)
+            return model.logits(tf.gather(hidden, places, batch_dims=1))
+
+        return traced(logits_at)
+
+
+def traced(function):
+    """Compiled once for shapes of any size."""
+    return tf.function(function, autograph=False, reduce_retracing=True)
+
+
+def padded(rows: list[list[int]]) -> np.ndarray:
+    """(B, longest) int32, with 0 behind the shorter rows."""
+    array = np.zeros((len(rows), max(map(len, rows))), "int32")
+    for row, ids in zip(array, rows, strict=True):
+        row[: len(ids)] = ids
+    return array
