@@ -1,4 +1,4 @@
-"""Translates texts with an exported SavedModel, with TensorFlow alone: a beam search in the graph, strings on both sides.
+"""Translates texts with an exported SavedModel, with TensorFlow alone; the beam search is in the graph.
 
 python translate_with_saved_model.py EXPORT/saved_model/1 "Ein Hund läuft im Schnee." "Zwei Kinder spielen."
 """

@@ -12,11 +12,10 @@ import shutil
 from pathlib import Path
 
 from export import formats, lengths, manifest
+from export.prover import Prover
+from export.thresholds import PROOF_PAIRS
 from tflm.errors import UserError
 from tflm.program import quiet_native_messages
-from tflm.run_kind import is_language_model
-
-UNBOUNDED_LENGTH = 256  # what a state of a fixed size is asked for in its place of a cache length
 
 
 @dataclasses.dataclass
@@ -45,6 +44,8 @@ def export_run_folder(
     step: int | None = None,
     say=None,
     similarity: dict | None = None,
+    num_pairs: int = PROOF_PAIRS,
+    **translation,
 ) -> list[Exported]:
     """Loads the run and exports it.
 
@@ -52,6 +53,7 @@ def export_run_folder(
         prefill_lengths, cache_length: None for what suits the model, see `lengths.settled`.
         step: which checkpoint; None for the best.
         similarity: name -> pairs, the sets that word vectors are measured on, see `similarity.SimilaritySets`.
+        translation: source, beam_size and length_penalty of `lengths.settled`.
         the rest: as in `export`.
     """
     from tflm import run as runs
@@ -66,13 +68,13 @@ def export_run_folder(
                 "Start it with KERAS_BACKEND=tensorflow."
             )
         run = runs.load(run_dir, step=step, say=say)
-        settled = lengths.settled(run.model, prefill_lengths, cache_length)
+        settled = lengths.settled(run.model, prefill_lengths, cache_length, **translation)
         sets = None
         if similarity:
             from export.similarity import SimilaritySets
 
             sets = SimilaritySets(run, similarity)
-        return export(run, output_dir, pairs, settled, say=say, sets=sets)
+        return export(run, output_dir, pairs, settled, say=say, sets=sets, num_pairs=num_pairs)
 
 
 def export(
@@ -83,6 +85,7 @@ def export(
     held_out=None,
     say=None,
     sets=None,
+    num_pairs: int = PROOF_PAIRS,
 ) -> list[Exported]:
     """Writes, proves and keeps the artifacts, one after the other.
 
@@ -91,9 +94,11 @@ def export(
         output_dir: the export folder; made where it is missing.
         pairs: (format, quantization), see `formats.chosen`.
         chunk_lengths: of the static shapes.
-        held_out: an export.held_out.HeldOut; None takes the text that the run held out itself.
+        held_out: an export.held_out.HeldOut, or HeldOutPairs of a model that translates; None takes what the run held
+            out itself.
         say: told what is being done.
         sets: an export.similarity.SimilaritySets for word vectors, or None.
+        num_pairs: how many held-out pairs a model that translates is proved on; 0 for all.
 
     Raises:
         UserError: where the folder cannot be written or is being written by another export.
@@ -107,7 +112,9 @@ def export(
         manifest.read(output_dir)
         with filelock.FileLock(output_dir / ".lock", timeout=0):
             run.tokenizer.save(output_dir / "tokenizer")
-            prover = _Prover(run, chunk_lengths, held_out, sets, say)
+            if run.source_tokenizer is not run.tokenizer:
+                run.source_tokenizer.save(output_dir / "source_tokenizer")
+            prover = Prover(run, chunk_lengths, held_out, sets, num_pairs, say)
             return [
                 _export_one(run, output_dir, *pair, chunk_lengths, prover, say) for pair in pairs
             ]
@@ -147,7 +154,9 @@ def _export_one(run, output_dir, name, quantization, chunk_lengths, prover, say)
 def _entry(
     run, exported: Exported, checksum: str, chunk_lengths: lengths.Lengths, signatures: dict
 ) -> dict:
-    tokenizer = run.tokenizer
+    tokenizers = {"tokenizer": _described(run.tokenizer)}
+    if run.source_tokenizer is not run.tokenizer:
+        tokenizers["source_tokenizer"] = _described(run.source_tokenizer)
     return {
         "format": exported.format,
         "quantization": exported.quantization,
@@ -159,68 +168,26 @@ def _entry(
         "parameters": sum(
             int(variable.value.shape.num_elements()) for variable in run.model.trainable_variables
         ),
-        "tokenizer": {
-            "kind": tokenizer.kind,
-            "vocabulary_size": tokenizer.vocabulary_size,
-            "fingerprint": tokenizer.fingerprint(),
-            "pad_id": tokenizer.pad_id,
-            "unk_id": tokenizer.unk_id,
-            "bos_id": tokenizer.bos_id,
-            "eos_id": tokenizer.eos_id,
-        },
+        **tokenizers,
         "signatures": signatures,
         "cache_length": chunk_lengths.cache if exported.format == "tflite" else None,
+        "source_length": chunk_lengths.source if exported.format == "tflite" else None,
         "proof": exported.figures,
         "versions": manifest.versions(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
 
-class _Prover:
-    """Makes the Keras model's side of the proof once, and only where something has been written."""
-
-    def __init__(self, run, chunk_lengths: lengths.Lengths, held_out, sets, say):
-        self.run, self.lengths, self.held_out, self.say = run, chunk_lengths, held_out, say
-        self.sets = sets
-        self.expected = None
-
-    def prove(self, path: Path, name: str, quantization: str):
-        from export import prove_language_model, prove_word_vectors, vectors_file
-        from export.fresh_interpreter import Proof, ProofFailed
-
-        try:
-            if formats.FORMATS[name].is_vectors_file:
-                return vectors_file.prove(self.run, path, name, self.sets)
-            if not is_language_model(self.run.experiment):
-                return prove_word_vectors.prove(self.run, path, name, quantization, self.sets)
-            if self.expected is None:
-                self._prepare()
-            limit = self.run.model.max_sequence_length or UNBOUNDED_LENGTH
-            max_length = (self.lengths.cache or limit) if name == "tflite" else limit
-            with_text = name == "saved_model" and self.has_twin
-            return prove_language_model.prove(
-                self.run,
-                path,
-                name,
-                quantization,
-                self.held_out,
-                self.expected,
-                max_length,
-                with_text,
-            )
-        except ProofFailed as error:
-            return Proof({}, [str(error)], {})
-
-    def _prepare(self):
-        from export import held_out, prove_language_model
-        from export.text_vectors import text_twin
-
-        if self.held_out is None:
-            self.say("reading held-out text")
-            self.held_out = held_out.from_run(self.run, self.lengths.cache)
-        self.say("computing what the model says of it")
-        self.expected = prove_language_model.reference(self.run, self.held_out)
-        self.has_twin = text_twin(self.run.tokenizer) is not None
+def _described(tokenizer) -> dict:
+    return {
+        "kind": tokenizer.kind,
+        "vocabulary_size": tokenizer.vocabulary_size,
+        "fingerprint": tokenizer.fingerprint(),
+        "pad_id": tokenizer.pad_id,
+        "unk_id": tokenizer.unk_id,
+        "bos_id": tokenizer.bos_id,
+        "eos_id": tokenizer.eos_id,
+    }
 
 
 def _move(partial: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from export import formats, run_kind
+from export import formats, lengths, run_kind, thresholds
 from tflm import program
 from tflm.errors import UserError
 from tflm.run_kind import is_language_model
@@ -34,6 +34,25 @@ _PREFILL_LENGTHS = flags.DEFINE_list(
 )
 _CACHE_LENGTH = flags.DEFINE_integer(
     "cache_length", None, "Tokens a .tflite's cache holds; without it the model's context."
+)
+_SOURCE_LENGTH = flags.DEFINE_integer(
+    "source_length",
+    None,
+    "Tokens of source that a .tflite with an encoder reads; without it the model's own limit, or 128.",
+)
+_BEAM_SIZE = flags.DEFINE_integer(
+    "beam_size", lengths.DEFAULT_BEAM_SIZE, "Of the search in a SavedModel that translates."
+)
+_LENGTH_PENALTY = flags.DEFINE_float(
+    "length_penalty",
+    lengths.DEFAULT_LENGTH_PENALTY,
+    "Of that search: alpha of Wu et al. 2016, equation 14; 0 for none.",
+)
+_PROOF_PAIRS = flags.DEFINE_integer(
+    "proof_pairs",
+    thresholds.PROOF_PAIRS,
+    "Held-out pairs that what translates is proved on; 0 for all.",
+    lower_bound=0,
 )
 _SIMILARITY = flags.DEFINE_list(
     "similarity",
@@ -79,7 +98,18 @@ def main(argv):
                 console.print(text, highlight=False)
 
         exported = artifacts.export_run_folder(
-            run_dir, output_dir, pairs, prefill, _CACHE_LENGTH.value, _STEP.value, say, similarity
+            run_dir,
+            output_dir,
+            pairs,
+            prefill,
+            _CACHE_LENGTH.value,
+            _STEP.value,
+            say,
+            similarity,
+            _PROOF_PAIRS.value,
+            source=_SOURCE_LENGTH.value,
+            beam_size=_BEAM_SIZE.value,
+            length_penalty=_LENGTH_PENALTY.value,
         )
     console.print(table_of(exported, f"{run_dir.resolve().name}, exported to {output_dir}"))
     failed = [artifact for artifact in exported if artifact.failures]
@@ -126,10 +156,15 @@ def table_of(exported, title: str):
         ("max\n|dlogit|", lambda a: _number(a.figures, "max_logit_difference", ".1e")),
         ("same\ntoken", lambda a: _number(a.figures, "token_agreement", ".3f")),
         ("change in\nbits/byte", lambda a: _number(a.figures, "bits_per_byte_change", "+.5f")),
+        *_quality_columns("bleu", "BLEU"),
+        *_quality_columns("beam_bleu", "BLEU of\nthe beam"),
+        *_quality_columns("rouge_l", "ROUGE-L"),
+        *_quality_columns("beam_rouge_l", "ROUGE-L of\nthe beam"),
         ("least\ncosine", lambda a: _number(a.figures, "vector_cosine", ".5f")),
         ("same\nneighbours", lambda a: _number(a.figures, "neighbour_agreement", ".3f")),
         *_similarity_columns(exported),
         ("load\nms", lambda a: _number(a.figures, "load_ms", ".0f")),
+        ("encode\ntokens/s", lambda a: _number(a.figures, "encode_tokens_per_second", ",.0f")),
         ("prefill\ntokens/s", lambda a: _number(a.figures, "prefill_tokens_per_second", ",.0f")),
         ("decode\ntokens/s", lambda a: _number(a.figures, "decode_tokens_per_second", ",.0f")),
         ("peak\nMB", lambda a: _number(a.figures, "peak_memory_mb", ".0f")),
@@ -146,6 +181,14 @@ def table_of(exported, title: str):
     for row in zip(*shown, strict=True):
         table.add_row(*row)
     return table
+
+
+def _quality_columns(name: str, title: str) -> list:
+    """A score of held-out pairs translated greedily, and how far it is from the run's."""
+    return [
+        (title, lambda a: _number(a.figures, name, ".2f")),
+        ("its\nchange", lambda a: _number(a.figures, f"{name}_change", "+.2f")),
+    ]
 
 
 def _similarity_columns(exported) -> list:

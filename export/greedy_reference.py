@@ -1,4 +1,4 @@
-"""Greedy continuations by full forward passes: what those of an artifact, with its cache and its loop, are held against.
+"""Greedy continuations by full forward passes: what those of an artifact, with its cache, are held against.
 
 Shapes: P prompts, R the longest prompt and what may follow it, V vocabulary.
 """

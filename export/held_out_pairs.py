@@ -6,7 +6,6 @@ import numpy as np
 
 from tflm.errors import UserError
 
-NUM_PAIRS = 200
 MORE_NEW_TOKENS = 16  # a translation may be so much longer than the longest held-out target
 
 
@@ -58,14 +57,20 @@ def from_ids(run, pairs, longest_source: int | None, longest_target: int | None)
 
     reader, tokenizer = reader_of(run), run.tokenizer
     kept = []
+
+    def fits(source: int, target: int) -> bool:
+        if longest_target is None:
+            return longest_source is None or source <= longest_source
+        if reader.has_encoder:
+            return source <= longest_source and target < longest_target
+        # `Translator` leaves a quarter of the context to the target.
+        return source <= longest_target - longest_target // 4 and source + target < longest_target
+
     for source_ids, target_ids in pairs:
         source = run.source_tokenizer.decode(source_ids)
         target = tokenizer.decode(target_ids)
         read, wanted = reader.ids(source), [*tokenizer.encode(target), tokenizer.eos_id]
-        fits = longest_source is None or len(read) <= longest_source
-        behind = len(wanted) + (0 if reader.has_encoder else len(read))
-        fits = fits and (longest_target is None or behind < longest_target)
-        if fits and len(wanted) > 1:
+        if source and len(wanted) > 1 and fits(len(read), len(wanted)):
             kept.append((source, target, read, wanted))
     if not kept:
         raise UserError(

@@ -112,7 +112,10 @@ def prove(
         "finite": bool(np.isfinite(results["logits"]).all() and np.isfinite(results["nats"]).all()),
         "max_logit_difference": float(np.abs(results["logits"] - expected.logits).max()),
         "max_logit_difference_after_prefill": float(
-            max(np.abs(a - b).max() for a, b in zip(first, expected.greedy.first_logits, strict=True))
+            max(
+                np.abs(a - b).max()
+                for a, b in zip(first, expected.greedy.first_logits, strict=True)
+            )
         ),
         "token_agreement": _token_agreement(results["forced_choices"], expected, held_out),
         "argmax_agreement": float((results["choices"] == expected.choices).mean()),

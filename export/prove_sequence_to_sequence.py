@@ -24,6 +24,7 @@ PAIRS_AT_ONCE = 16
 NUM_FORCED = 64  # pairs whose targets are read token by token
 LOGITS_BYTES = 32e6  # of logits that are compared one by one
 TEXTS_AT_ONCE = 16
+SCORES = {"bleu": "BLEU", "rouge_l": "ROUGE-L"}
 
 
 @dataclasses.dataclass
@@ -35,7 +36,7 @@ class Reference:
         nats, choices, ties: (N,), of the first NUM_FORCED pairs: -log p, the most likely token, and whether another
             one is as likely.
         greedy: per batch of PAIRS_AT_ONCE pairs.
-        translations: the texts of the beam search; None until `add_translations`.
+        translations: the texts of the beam search; None until an artifact with one is proved.
     """
 
     logits: np.ndarray
@@ -66,9 +67,7 @@ def reference(run, pairs: HeldOutPairs) -> Reference:
     for first in range(0, len(pairs.sources), PAIRS_AT_ONCE):
         sources = pairs.source_ids[first : first + PAIRS_AT_ONCE]
         logits_at, prompts = reader.full_passes(sources)
-        greedy.append(
-            continue_greedily(logits_at, prompts, pairs.new_tokens, run.tokenizer.eos_id)
-        )
+        greedy.append(continue_greedily(logits_at, prompts, pairs.new_tokens, run.tokenizer.eos_id))
     bytes_of_one = 4 * run.model.config.vocabulary_size
     kept, room, num_kept = [], LOGITS_BYTES, 0
     nats, choices, ties = [], [], []
@@ -113,6 +112,8 @@ def prove(
     asked = ["score"] if kind == "saved_model" else []
     if beam is not None:
         asked.append("translate")
+        if expected.translations is None:
+            expected.translations = _translations(run, pairs, beam)
     request = {
         "kind": "translator",
         "ask": asked,
@@ -126,7 +127,6 @@ def prove(
         "eos_id": tokenizer.eos_id,
         "texts": pairs.sources,
         "texts_at_once": TEXTS_AT_ONCE,
-        "length_penalty": None if beam is None else beam.length_penalty,
     }
     arrays = _flat("source", pairs.source_ids) | _flat("target", pairs.target_ids)
     answer, results = ask(path, kind, request, arrays, "open_translator.py")
@@ -154,12 +154,12 @@ def prove(
         "num_pairs": len(pairs.sources),
     }
     texts = ([tokenizer.decode(row) for row in rows] for rows in (greedy, expected.continuations))
-    figures |= _bleu("bleu", *texts, pairs)
+    figures |= _scores(run, "", *texts, pairs)
     if beam is not None:
         translations = answer.pop("translations")
         equal = [a == b for a, b in zip(translations, expected.translations, strict=True)]
         figures["beam_agreement"] = sum(equal) / len(equal)
-        figures |= _bleu("beam_bleu", translations, expected.translations, pairs)
+        figures |= _scores(run, "beam_", translations, expected.translations, pairs)
         figures["beam_size"] = beam.beam_size
         figures["sample"] = {"source": pairs.sources[0], "translation": translations[0]}
     described = answer.pop("signatures")
@@ -167,15 +167,31 @@ def prove(
     return Proof(figures, _judge(figures, THRESHOLDS[quantization]), described)
 
 
-def _bleu(name: str, texts: list[str], texts_of_model: list[str], pairs: HeldOutPairs) -> dict:
-    from tflm.metrics.translation import translation_scores
+def _translations(run, pairs: HeldOutPairs, beam) -> list[str]:
+    """What the beam search of `tflm.generation` finds with the Keras model."""
+    # EOS is a token of its search, too.
+    longest = min(beam.max_length, pairs.new_tokens + 1)
+    beam = dataclasses.replace(beam, max_length=longest)
+    return reader_of(run).translator().translate(pairs.sources, beam)
 
-    tokenize = bleu_tokenizer(pairs.targets)
-    bleu, of_model = (
-        translation_scores(found, pairs.targets, tokenize)["bleu"]
-        for found in (texts, texts_of_model)
-    )
-    return {name: bleu, f"{name}_of_model": of_model, f"{name}_change": bleu - of_model}
+
+def _scores(run, prefix: str, texts: list[str], texts_of_model: list[str], pairs) -> dict:
+    """BLEU, or ROUGE-L of a run that is scored by it, of the artifact and of the model."""
+    objective = run.experiment["objective"]
+    words = objective.get("metric_words", "")
+
+    def score(found):
+        if objective.get("metric") == "rouge":
+            from tflm.metrics.rouge import rouge_scores
+
+            return "rouge_l", rouge_scores(found, pairs.targets, words or "words")["rouge_l"]
+        from tflm.metrics.translation import translation_scores
+
+        return "bleu", translation_scores(found, pairs.targets, words or "13a")["bleu"]
+
+    (metric, value), (_, of_model) = score(texts), score(texts_of_model)
+    name = f"{prefix}{metric}"
+    return {name: value, f"{name}_of_model": of_model, f"{name}_change": value - of_model}
 
 
 def _flat(name: str, rows: list[list[int]]) -> dict:
@@ -206,8 +222,17 @@ def _judge(figures: dict, limits: Thresholds) -> list[str]:
         failures.append(
             f"the change in bits per byte {change:+.2g} is above {limits.bits_per_byte_change:g}"
         )
-    for name, of in (("bleu", ""), ("beam_bleu", " of the beam search")):
-        change = figures.get(f"{name}_change", 0.0)
-        if not change >= -limits.bleu_loss:
-            failures.append(f"BLEU{of} falls by {-change:.2f}, more than {limits.bleu_loss:g}")
+    for name, title in SCORES.items():
+        for prefix, of in (("", ""), ("beam_", " of the beam search")):
+            change = figures.get(f"{prefix}{name}_change", 0.0)
+            if not change >= -limits.score_loss:
+                failures.append(
+                    f"{title}{of} falls by {-change:.2f}, more than {limits.score_loss:g}"
+                )
+    agreement = figures.get("beam_agreement", 1.0)
+    if not agreement >= limits.beam_agreement:
+        failures.append(
+            f"the beam search gives the same text for {agreement:.0%} of the sources, "
+            f"below {limits.beam_agreement:.0%}"
+        )
     return failures

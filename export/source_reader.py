@@ -16,17 +16,52 @@ def reader_of(run):
     return (EncodedSource if run_kind.has_encoder(run.experiment) else PromptedSource)(run)
 
 
-class EncodedSource:
-    """Of an encoder-decoder: `ids..., eos` goes through the encoder, the target begins with BOS."""
+class _Source:
+    """What both share: ids that stand before and behind those of the text.
+
+    Attributes:
+        has_encoder: whether the source is apart from the target.
+        prompt_format: None where it is.
+    """
 
     has_encoder = True
+    prompt_format = None
 
     def __init__(self, run):
         self.run = run
 
     def ids(self, text: str) -> list[int]:
         """What the model reads of a source."""
-        return [*self.run.source_tokenizer.encode(text), self.run.tokenizer.eos_id]
+        before, behind = self._around()
+        return [*before, *self.run.source_tokenizer.encode(text), *behind]
+
+    def ids_in_graph(self, twin, text):
+        """The same of (N,) tf.string: ragged int32; and how many of them are the text's, (N,) int32.
+
+        Args:
+            twin: of the source's tokenizer.
+        """
+        ids = tf.cast(twin.tokenize(text), tf.int32)
+        count = tf.shape(text)[0]
+        before, behind = (
+            tf.RaggedTensor.from_tensor(tf.repeat(tf.constant([row], tf.int32), count, axis=0))
+            for row in self._around()
+        )
+        return tf.concat([before, ids, behind], axis=1), tf.cast(ids.row_lengths(), tf.int32)
+
+    def translator(self):
+        """The beam search of `tflm.generation` with the Keras model."""
+        from tflm.generation.translate import Translator
+
+        run = self.run
+        return Translator(run.model, run.tokenizer, run.source_tokenizer, self.prompt_format)
+
+
+class EncodedSource(_Source):
+    """Of an encoder-decoder: `ids..., eos` goes through the encoder, the target begins with BOS."""
+
+    def _around(self):
+        return [], [self.run.tokenizer.eos_id]
 
     def full_passes(self, sources: list[list[int]]):
         """Of B sources: the function for `greedy_reference.continue_greedily`, and its prompts."""
@@ -54,13 +89,19 @@ class EncodedSource:
         return traced(encode), traced(logits_at)
 
 
-class PromptedSource:
+class PromptedSource(_Source):
     """Of a decoder: the source stands in a prompt, and the target goes on from there."""
 
     has_encoder = False
 
     def __init__(self, run):
-        self.run = run
+        super().__init__(run)
+        self.prompt_format = run.experiment["objective"]["prompt_format"]
+
+    def _around(self):
+        before, behind = self.prompt_format.split("{source}")
+        tokenizer = self.run.tokenizer
+        return [tokenizer.bos_id, *tokenizer.encode(before)], tokenizer.encode(behind)
 
     def full_passes(self, sources: list[list[int]]):
         """As of EncodedSource."""

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+PROOF_PAIRS = 200  # held-out pairs that a model which translates is proved on
+
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
@@ -12,7 +14,8 @@ class Thresholds:
         token_agreement: the least share of places where both find the same token most likely, given the same context.
         greedy_agreement: the least share of prompts, or sources, whose greedy continuation is the same token by token.
         bits_per_byte_change: the largest |change| on held-out text.
-        bleu_loss: the largest loss of BLEU (of 100) on held-out pairs; better by chance is no fault.
+        score_loss: the largest loss of BLEU or ROUGE (of 100) on held-out pairs; better by chance is no fault.
+        beam_agreement: the least share of sources for which the beam search in the graph finds the same text.
         vector_cosine: the least cosine between a word's vector and its original.
         neighbour_agreement: the least share of nearest words that are the same.
         text_vector_difference: the largest |difference| of a number in the vector of a text, where the largest of all
@@ -24,7 +27,8 @@ class Thresholds:
     token_agreement: float
     greedy_agreement: float | None
     bits_per_byte_change: float
-    bleu_loss: float
+    score_loss: float
+    beam_agreement: float
     vector_cosine: float
     neighbour_agreement: float
     text_vector_difference: float | None
@@ -42,7 +46,8 @@ THRESHOLDS = {
         token_agreement=0.999,
         greedy_agreement=1.0,
         bits_per_byte_change=1e-4,
-        bleu_loss=0.1,
+        score_loss=0.1,
+        beam_agreement=0.97,  # a beam has many close choices
         vector_cosine=0.999999,
         neighbour_agreement=0.99,
         text_vector_difference=1e-5,
@@ -53,7 +58,8 @@ THRESHOLDS = {
         token_agreement=0.9,
         greedy_agreement=None,
         bits_per_byte_change=0.02,
-        bleu_loss=1.0,
+        score_loss=1.0,
+        beam_agreement=0.0,  # what is quantized has none
         vector_cosine=0.99,
         neighbour_agreement=0.8,
         text_vector_difference=None,  # what is quantized takes no strings

@@ -18,11 +18,11 @@ import tensorflow as tf
 
 from export import signatures
 from export.sequence_signatures import require_within
+from export.prover import UNBOUNDED_LENGTH
 from export.source_reader import reader_of
 from export.text_vectors import TEXT, text_twin
 from tflm.generation.beam import BeamConfig, beam_search
 
-UNBOUNDED_LENGTH = 256  # tokens of a target where the model has no limit
 MAX_TOKENS = tf.TensorSpec((), tf.int32, name="max_tokens")
 
 
@@ -39,6 +39,11 @@ def beam_of(run, lengths) -> BeamConfig:
     )
 
 
+def takes_strings(run) -> bool:
+    """Whether both tokenizers have a twin in the graph."""
+    return None not in (text_twin(run.tokenizer), text_twin(run.source_tokenizer))
+
+
 def text_signatures(run, module: tf.Module, functions: dict, beam: BeamConfig) -> dict:
     """The signatures above; none where a tokenizer has no twin in the graph.
 
@@ -46,12 +51,12 @@ def text_signatures(run, module: tf.Module, functions: dict, beam: BeamConfig) -
         module: made the owner of the twins.
         functions: those by ids, as concrete functions: the graph calls them instead of holding the model several times.
     """
-    module.tokenizer = text_twin(run.tokenizer)
-    same = run.source_tokenizer is run.tokenizer
-    module.source_tokenizer = module.tokenizer if same else text_twin(run.source_tokenizer)
-    if module.tokenizer is None or module.source_tokenizer is None:
+    if not takes_strings(run):
         return {}
-    reader = reader_of(run)
+    module.tokenizer = module.source_tokenizer = text_twin(run.tokenizer)
+    if run.source_tokenizer is not run.tokenizer:
+        module.source_tokenizer = text_twin(run.source_tokenizer)
+    reader, tokenizer = reader_of(run), run.tokenizer
     begin = _encoded if reader.has_encoder else _prompted
 
     def search(text, max_tokens, num_best):
@@ -61,9 +66,7 @@ def text_signatures(run, module: tf.Module, functions: dict, beam: BeamConfig) -
         ids = reader.ids_in_graph(module.source_tokenizer, text)
         start = begin(run.model, functions, ids, max_tokens, run.tokenizer.bos_id)
         config = dataclasses.replace(beam, num_best=num_best)
-        return beam_search(
-            _step_of(functions), config=config, eos_id=run.tokenizer.eos_id, **start
-        )
+        return beam_search(_step_of(functions), config=config, eos_id=run.tokenizer.eos_id, **start)
 
     def texts_of(ids, lengths):
         return module.tokenizer.detokenize(tf.RaggedTensor.from_tensor(ids, lengths))
@@ -86,12 +89,8 @@ def text_signatures(run, module: tf.Module, functions: dict, beam: BeamConfig) -
     translate = signatures.traced(translate, input_signature=[TEXT, MAX_TOKENS])
     return {
         "translate": translate,
-        "translate_n_best": signatures.traced(
-            translate_n_best, input_signature=[TEXT, MAX_TOKENS]
-        ),
-        "serving_default": signatures.traced(
-            lambda text: translate(text), input_signature=[TEXT]
-        ),
+        "translate_n_best": signatures.traced(translate_n_best, input_signature=[TEXT, MAX_TOKENS]),
+        "serving_default": signatures.traced(lambda text: translate(text), input_signature=[TEXT]),
     }
 
 
@@ -99,7 +98,7 @@ def _encoded(model, functions: dict, ids, max_tokens, bos_id: int) -> dict:
     """What a beam begins with where an encoder reads the sources.
 
     Args:
-        ids: (N, ragged) int32, each with EOS.
+        ids: (N, ragged) int32, see `source_reader`.
     """
     source_ids = ids.to_tensor(0)
     # EOS is a token that is chosen, too.
@@ -118,15 +117,15 @@ def _prompted(model, functions: dict, ids, max_tokens, bos_id: int) -> dict:
     """What a beam begins with where the sources are the beginnings of texts.
 
     Args:
-        ids: (N, ragged) int32, each with BOS.
+        ids: as above.
     """
     limit = model.max_sequence_length
     lengths = tf.cast(ids.row_lengths(), tf.int32)
     require_within(tf.reduce_max(lengths) + 1, limit, "text")
     prompts = ids.to_tensor(0, shape=(None, limit))
-    limits = tf.minimum(max_tokens + 1, limit + 1 - lengths)
+    limits = tf.minimum(max_tokens + 1, limit - lengths)
     state = functions["initial_state"](
-        batch_size=tf.shape(prompts)[0], max_length=tf.reduce_max(lengths + limits) - 1
+        batch_size=tf.shape(prompts)[0], max_length=tf.reduce_max(lengths + limits)
     )
     position = tf.reduce_min(lengths) - 1  # of the last token that is certain in every row
 
