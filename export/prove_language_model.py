@@ -16,7 +16,7 @@ from export import open_artifact
 from export.fresh_interpreter import Proof, ask
 from export.greedy_reference import TIE, Greedy, continue_greedily
 from export.held_out import HeldOut
-from export.thresholds import THRESHOLDS, Thresholds
+from export.thresholds import THRESHOLDS, Thresholds, past_limits
 
 LOGITS_BYTES = 64e6  # of logits that are compared one by one
 
@@ -158,22 +158,13 @@ def _token_agreement(forced: np.ndarray, expected: Reference, held_out: HeldOut)
 def _judge_language_model(figures: dict, limits: Thresholds) -> list[str]:
     if not figures["finite"]:
         return ["its logits are not finite"]
-    failures = []
-    largest = max(figures["max_logit_difference"], figures["max_logit_difference_after_prefill"])
-    if limits.max_logit_difference is not None and not largest <= limits.max_logit_difference:
-        failures.append(f"max |dlogit| {largest:.2g} is above {limits.max_logit_difference:g}")
-    agreement = min(figures["token_agreement"], figures["argmax_agreement"])
-    if not agreement >= limits.token_agreement:
-        failures.append(f"token agreement {agreement:.4f} is below {limits.token_agreement:g}")
-    greedy = min(figures["greedy_agreement"], figures.get("greedy_agreement_of_generate", 1.0))
-    if limits.greedy_agreement is not None and not greedy >= limits.greedy_agreement:
-        failures.append(
-            f"greedy continuations agree for {greedy:.0%} of the prompts, "
-            f"below {limits.greedy_agreement:.0%}"
-        )
-    change = figures["bits_per_byte_change"]
-    if not abs(change) <= limits.bits_per_byte_change:
-        failures.append(
-            f"the change in bits per byte {change:+.2g} is above {limits.bits_per_byte_change:g}"
-        )
-    return failures
+    return past_limits(
+        limits,
+        difference=max(
+            figures["max_logit_difference"], figures["max_logit_difference_after_prefill"]
+        ),
+        agreement=min(figures["token_agreement"], figures["argmax_agreement"]),
+        greedy=min(figures["greedy_agreement"], figures.get("greedy_agreement_of_generate", 1.0)),
+        greedy_of="greedy continuations agree for {:.0%} of the prompts",
+        change=figures["bits_per_byte_change"],
+    )

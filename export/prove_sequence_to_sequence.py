@@ -18,7 +18,7 @@ from export.fresh_interpreter import Proof, ask
 from export.greedy_reference import TIE, Greedy, continue_greedily
 from export.held_out_pairs import HeldOutPairs
 from export.source_reader import reader_of
-from export.thresholds import THRESHOLDS, Thresholds
+from export.thresholds import THRESHOLDS, Thresholds, past_limits
 
 PAIRS_AT_ONCE = 16
 NUM_FORCED = 64  # pairs whose targets are read token by token
@@ -204,24 +204,14 @@ def _flat(name: str, rows: list[list[int]]) -> dict:
 def _judge(figures: dict, limits: Thresholds) -> list[str]:
     if not figures["finite"]:
         return ["its logits are not finite"]
-    failures = []
-    largest = figures["max_logit_difference"]
-    if limits.max_logit_difference is not None and not largest <= limits.max_logit_difference:
-        failures.append(f"max |dlogit| {largest:.2g} is above {limits.max_logit_difference:g}")
-    agreement = figures["token_agreement"]
-    if not agreement >= limits.token_agreement:
-        failures.append(f"token agreement {agreement:.4f} is below {limits.token_agreement:g}")
-    greedy = figures["greedy_agreement"]
-    if limits.greedy_agreement is not None and not greedy >= limits.greedy_agreement:
-        failures.append(
-            f"greedy translations agree for {greedy:.0%} of the sources, "
-            f"below {limits.greedy_agreement:.0%}"
-        )
-    change = figures["bits_per_byte_change"]
-    if not abs(change) <= limits.bits_per_byte_change:
-        failures.append(
-            f"the change in bits per byte {change:+.2g} is above {limits.bits_per_byte_change:g}"
-        )
+    failures = past_limits(
+        limits,
+        difference=figures["max_logit_difference"],
+        agreement=figures["token_agreement"],
+        greedy=figures["greedy_agreement"],
+        greedy_of="greedy translations agree for {:.0%} of the sources",
+        change=figures["bits_per_byte_change"],
+    )
     for name, title in SCORES.items():
         for prefix, of in (("", ""), ("beam_", " of the beam search")):
             change = figures.get(f"{prefix}{name}_change", 0.0)

@@ -1,4 +1,4 @@
-"""How far an artifact may be from the model it was made of, by quantization."""
+"""How far an artifact may be from the model it was made of, by quantization, and what is further."""
 
 import dataclasses
 
@@ -66,3 +66,31 @@ THRESHOLDS = {
         spearman_change=0.01,
     ),
 }
+
+
+def past_limits(
+    limits: Thresholds,
+    difference: float,
+    agreement: float,
+    greedy: float,
+    greedy_of: str,
+    change: float,
+) -> list[str]:
+    """What of a model's logits is past its threshold, one sentence each.
+
+    Args:
+        difference, agreement, greedy, change: of a logit, of tokens, of whole continuations, of bits per byte.
+        greedy_of: the sentence about continuations, with a place for their share.
+    """
+    failures = []
+    if limits.max_logit_difference is not None and not difference <= limits.max_logit_difference:
+        failures.append(f"max |dlogit| {difference:.2g} is above {limits.max_logit_difference:g}")
+    if not agreement >= limits.token_agreement:
+        failures.append(f"token agreement {agreement:.4f} is below {limits.token_agreement:g}")
+    if limits.greedy_agreement is not None and not greedy >= limits.greedy_agreement:
+        failures.append(f"{greedy_of.format(greedy)}, below {limits.greedy_agreement:.0%}")
+    if not abs(change) <= limits.bits_per_byte_change:
+        failures.append(
+            f"the change in bits per byte {change:+.2g} is above {limits.bits_per_byte_change:g}"
+        )
+    return failures

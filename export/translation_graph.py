@@ -63,10 +63,19 @@ def text_signatures(run, module: tf.Module, functions: dict, beam: BeamConfig) -
         tf.debugging.Assert(tf.shape(text)[0] >= 1, ["`text` must hold at least one string."])
         in_range = tf.logical_and(max_tokens >= 1, max_tokens <= beam.max_length)
         tf.debugging.Assert(in_range, [f"`max_tokens` must be from 1 to {beam.max_length}."])
-        ids = reader.ids_in_graph(module.source_tokenizer, text)
-        start = begin(run.model, functions, ids, max_tokens, run.tokenizer.bos_id)
-        config = dataclasses.replace(beam, num_best=num_best)
-        return beam_search(_step_of(functions), config=config, eos_id=run.tokenizer.eos_id, **start)
+        rows, num_tokens = reader.ids_in_graph(module.source_tokenizer, text)
+        start = begin(run.model, functions, rows, max_tokens, tokenizer.bos_id)
+        # A text of nothing has nothing to be translated.
+        is_empty = num_tokens == 0
+        start["limits"] = tf.where(is_empty, 0, start["limits"])
+        ids, lengths, scores = beam_search(
+            _step_of(functions),
+            config=dataclasses.replace(beam, num_best=num_best),
+            eos_id=tokenizer.eos_id,
+            blocked=(tokenizer.pad_id, tokenizer.bos_id),
+            **start,
+        )
+        return ids, lengths, tf.where(is_empty[:, None], 0.0, scores)
 
     def texts_of(ids, lengths):
         return module.tokenizer.detokenize(tf.RaggedTensor.from_tensor(ids, lengths))
