@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from export import run_kind
+from tflm.data.prompted_batches import Prompt
 
 
 def reader_of(run):
@@ -97,11 +98,10 @@ class PromptedSource(_Source):
     def __init__(self, run):
         super().__init__(run)
         self.prompt_format = run.experiment["objective"]["prompt_format"]
+        self._prompt = Prompt(self.prompt_format, run.tokenizer)
 
     def _around(self):
-        before, behind = self.prompt_format.split("{source}")
-        tokenizer = self.run.tokenizer
-        return [tokenizer.bos_id, *tokenizer.encode(before)], tokenizer.encode(behind)
+        return self._prompt.before.tolist(), self._prompt.behind.tolist()
 
     def full_passes(self, sources: list[list[int]]):
         """As of EncodedSource."""
