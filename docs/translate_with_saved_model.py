@@ -15,8 +15,8 @@ texts = tf.constant(sys.argv[2:])
 for text in model.signatures["serving_default"](text=texts)["text"].numpy():
     print(text.decode())
 
-# The same with options, and all that the beam has found, the best first.
-found = model.translate(texts, max_tokens=tf.constant(40), length_penalty=tf.constant(1.0))
+# All that the beam has found, the best first; a score is a log-probability over the length penalty.
+found = model.translate_n_best(texts, max_tokens=tf.constant(40))
 for row, scores in zip(found["texts"].numpy(), found["scores"].numpy(), strict=True):
     for text, score in zip(row, scores, strict=True):
         print(f"{score:.3f}  {text.decode()}")
