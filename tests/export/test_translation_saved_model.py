@@ -86,7 +86,7 @@ def test_translate_gives_the_texts_of_tflm_generation(written, name):
     expected = translations(written(name).run, TEXTS, **BEAM, max_length=21)
     found = written(name).call("translate", text=TEXTS, max_tokens=np.int32(20))
     assert [text.decode() for text in found["text"].numpy()] == expected
-    assert expected[1] == "" and len(set(expected)) == len(TEXTS)
+    assert expected[1] == "" and len(set(expected)) > 2
     decode = written(name).run.tokenizer.decode
     for row, count, text in zip(
         found["token_ids"].numpy(), found["num_tokens"].numpy(), expected, strict=True
