@@ -135,7 +135,9 @@ def prove(
     if "score_logits" in results:
         largest.append(np.abs(results["score_logits"] - expected.logits).max())
     num_bytes = sum(len(text.encode()) for text in pairs.targets[:NUM_FORCED])
-    bits = [x.sum() / math.log(2) / max(num_bytes, 1) for x in (expected.nats, results["nats"])]
+    bits = [
+        float(x.sum()) / math.log(2) / max(num_bytes, 1) for x in (expected.nats, results["nats"])
+    ]
     sure = ~expected.ties
     same = (results["choices"] == expected.choices)[sure]
     greedy = np.split(results["greedy"], np.cumsum(results["greedy_lengths"])[:-1])

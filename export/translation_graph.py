@@ -17,8 +17,8 @@ import dataclasses
 import tensorflow as tf
 
 from export import signatures
-from export.sequence_signatures import require_within
 from export.prover import UNBOUNDED_LENGTH
+from export.sequence_signatures import require_within
 from export.source_reader import reader_of
 from export.text_vectors import TEXT, text_twin
 from tflm.generation.beam import BeamConfig, beam_search
