@@ -162,7 +162,7 @@ def prove(
         equal = [a == b for a, b in zip(translations, expected.translations, strict=True)]
         figures["beam_agreement"] = sum(equal) / len(equal)
         figures |= _scores(run, "beam_", translations, expected.translations, pairs)
-        figures["beam_size"] = beam.beam_size
+        figures |= {"beam_size": beam.beam_size, "length_penalty": beam.length_penalty}
         figures["sample"] = {"source": pairs.sources[0], "translation": translations[0]}
     described = answer.pop("signatures")
     figures |= answer
