@@ -39,6 +39,10 @@ class FakeRun:
     decoder: object = None  # kept, so that it compiles once
 
     @property
+    def source_tokenizer(self):
+        return self.tokenizer
+
+    @property
     def experiment(self):
         return {"objective": {"kind": self.objective}, "model": {"family": self.model.name}}
 
