@@ -37,10 +37,10 @@ class Greedy:
         return equal / len(continued)
 
 
-def continue_greedily(logits_at, prompts: list[list[int]], new_tokens: int, eos_id: int) -> Greedy:
+def continue_greedily(passes, prompts: list[list[int]], new_tokens: int, eos_id: int) -> Greedy:
     """
     Args:
-        logits_at: rows (P, T) int32 and a place in each, (P,) int32 -> the logits behind it, (P, V).
+        passes: rows (P, T) int32 and a place in each, (P,) int32 -> the logits behind it, (P, V).
         prompts: at least one token each.
         new_tokens: at most, behind each of them.
     """
@@ -56,7 +56,7 @@ def continue_greedily(logits_at, prompts: list[list[int]], new_tokens: int, eos_
         # The padding behind a row changes nothing before it: every family looks only back.
         places = np.array([len(prompt) - 1 + step for prompt in prompts], "int32")
         width = min(-(-(int(places.max()) + 1) // WIDTH_STEP) * WIDTH_STEP, length - 1)
-        logits = np.asarray(logits_at(rows[:, :width], places))
+        logits = np.asarray(passes(rows[:, :width], places))
         for i, prompt in enumerate(prompts):
             if ended[i]:
                 continue
@@ -74,3 +74,14 @@ def continue_greedily(logits_at, prompts: list[list[int]], new_tokens: int, eos_
         if all(ended):
             break
     return Greedy(new, rows[:, :-1], gaps, first_logits)
+
+
+def logits_at(model):
+    """The function for `continue_greedily` of a language model, without a cache."""
+    import tensorflow as tf
+
+    def logits_at(rows, places):
+        hidden, _ = model.hidden(rows, training=False)
+        return model.logits(tf.gather(hidden, places, batch_dims=1))
+
+    return tf.function(logits_at, autograph=False, reduce_retracing=True)

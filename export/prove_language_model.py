@@ -14,7 +14,7 @@ import numpy as np
 
 from export import open_artifact
 from export.fresh_interpreter import Proof, ask
-from export.greedy_reference import TIE, Greedy, continue_greedily
+from export.greedy_reference import TIE, Greedy, continue_greedily, logits_at
 from export.held_out import HeldOut
 from export.thresholds import THRESHOLDS, Thresholds, past_limits
 
@@ -52,7 +52,7 @@ def reference(run, held_out: HeldOut) -> Reference:
             nats.append(open_artifact.negative_log_likelihood(row, labels))
             choices.append(row.argmax(-1))
     greedy = continue_greedily(
-        _logits_at(run.model), held_out.prompt_ids, held_out.new_tokens, run.tokenizer.eos_id
+        logits_at(run.model), held_out.prompt_ids, held_out.new_tokens, run.tokenizer.eos_id
     )
     return Reference(kept, np.stack(nats), np.stack(choices), greedy)
 
@@ -61,16 +61,6 @@ def _forward(model):
     import tensorflow as tf
 
     return tf.function(lambda token_ids: model(token_ids, training=False), autograph=False)
-
-
-def _logits_at(model):
-    import tensorflow as tf
-
-    def logits_at(rows, places):
-        hidden, _ = model.hidden(rows, training=False)
-        return model.logits(tf.gather(hidden, places, batch_dims=1))
-
-    return tf.function(logits_at, autograph=False)
 
 
 def prove(

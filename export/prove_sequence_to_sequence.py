@@ -66,8 +66,8 @@ def reference(run, pairs: HeldOutPairs) -> Reference:
     greedy = []
     for first in range(0, len(pairs.sources), PAIRS_AT_ONCE):
         sources = pairs.source_ids[first : first + PAIRS_AT_ONCE]
-        logits_at, prompts = reader.full_passes(sources)
-        greedy.append(continue_greedily(logits_at, prompts, pairs.new_tokens, run.tokenizer.eos_id))
+        passes, prompts = reader.full_passes(sources)
+        greedy.append(continue_greedily(passes, prompts, pairs.new_tokens, run.tokenizer.eos_id))
     bytes_of_one = 4 * run.model.config.vocabulary_size
     kept, room, num_kept = [], LOGITS_BYTES, 0
     nats, choices, ties = [], [], []

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from export import run_kind
+from export.greedy_reference import logits_at
 from tflm.data.prompted_batches import Prompt
 
 
@@ -66,10 +67,10 @@ class EncodedSource(_Source):
 
     def full_passes(self, sources: list[list[int]]):
         """Of B sources: the function for `greedy_reference.continue_greedily`, and its prompts."""
-        encode, logits_at = self._compiled
+        encode, of_targets = self._compiled
         encoded = encode(padded(sources))
         prompts = [[self.run.tokenizer.bos_id] for _ in sources]
-        return functools.partial(logits_at, encoded), prompts
+        return functools.partial(of_targets, encoded), prompts
 
     def logits_of(self, source: list[int], target: list[int]) -> np.ndarray:
         """(T, V): the logits of every token of the target."""
@@ -80,14 +81,17 @@ class EncodedSource(_Source):
     def _compiled(self):
         model = self.run.model
 
-        def logits_at(encoded, rows, places):
+        def of_targets(encoded, rows, places):
             hidden, _ = model.hidden(rows, encoded, training=False)
             return model.logits(tf.gather(hidden, places, batch_dims=1))
 
         def encode(source_ids):
             return model.encode(source_ids, training=False)
 
-        return traced(encode), traced(logits_at)
+        return tuple(
+            tf.function(function, autograph=False, reduce_retracing=True)
+            for function in (encode, of_targets)
+        )
 
 
 class PromptedSource(_Source):
@@ -114,18 +118,7 @@ class PromptedSource(_Source):
 
     @functools.cached_property
     def _compiled(self):
-        model = self.run.model
-
-        def logits_at(rows, places):
-            hidden, _ = model.hidden(rows, training=False)
-            return model.logits(tf.gather(hidden, places, batch_dims=1))
-
-        return traced(logits_at)
-
-
-def traced(function):
-    """Compiled once for shapes of any size."""
-    return tf.function(function, autograph=False, reduce_retracing=True)
+        return logits_at(self.run.model)
 
 
 def padded(rows: list[list[int]]) -> np.ndarray:

@@ -17,7 +17,7 @@ TEXT = "eins drei acht"
 def exported_run(tmp_path_factory):
     """A run on subwords, one tokenizer for each side, and what the program said of it."""
     folder = tmp_path_factory.mktemp("runs")
-    subwords = TokenizerConfig(kind="sentencepiece", vocabulary_size=48)
+    subwords = TokenizerConfig(kind="sentencepiece", vocabulary_size=300)
     run = write_translation_folder(
         folder / "german", "transformer_rotary", folder, subwords, subwords
     )
