@@ -16,10 +16,11 @@ from tflm.text.tokenizer import TokenizerConfig
 from trainers import fit
 
 # Everything that has a state: dropout, micro-batches, a moving average.
-SETTINGS = {"ema": 0.8, "accumulation": 3, "batch_size": 6, "steps": 8, "keep_checkpoints": 9}
+SETTINGS = {"ema": 0.8, "accumulation": 2, "steps": 8, "keep_checkpoints": 9}
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("lstm_luong", "gpt_rotary")]
 
 
-@pytest.mark.parametrize("name", ["transformer_shared", "lstm_luong", "gpt_rotary"])
+@pytest.mark.parametrize("name", ["transformer_shared", *SLOW])
 def test_half_and_half_is_the_whole(name, tmp_path):
     """Trained to step 6 of 8 and on, and straight, with batches of several shapes: all of it bit for bit."""
     model = {"dropout": 0.3, "num_layers": 1}

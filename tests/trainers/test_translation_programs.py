@@ -1,81 +1,100 @@
 """evaluate and compare of runs that write a target for a source."""
 
+import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sacrebleu
 
+from tests.golden import make
 from tests.programs import run_program
-from tests.tiny_pairs import pair_experiment
 from tests.trainers.test_seq2seq_objective import log_softmax
 from tflm import run as runs
 from tflm.errors import UserError
 from tflm.generation.beam import BeamConfig
-from trainers import fit, speakers
+from tflm.run import RunFolder
+from trainers import speakers
 from trainers.comparison import translation_table
 from trainers.comparison.report import translation_page
 from trainers.comparison.translations import compare_translations
 from trainers.evaluation import translation
 
+PAIRS = str(make.FOLDER / "pairs.tsv")
 SEARCH = BeamConfig(beam_size=2, max_length=24)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Runs `transformer` and `gpt` of a few steps on the same pairs, `titles` for another metric."""
+    """Copies of the golden runs: `transformer` and `lstm` by BLEU, `titles` by ROUGE; a checkpoint more for the first."""
     folder = tmp_path_factory.mktemp("runs")
-    for name, zoo_name, objective in (
-        ("transformer", "transformer_shared", {}),
-        ("gpt", "gpt_rotary", {}),
-        ("titles", "transformer_shared", {"metric": "rouge"}),
+    for name, golden, metric in (
+        ("transformer", "seq2seq_transformer", "bleu"),
+        ("lstm", "seq2seq_lstm", "bleu"),
+        ("titles", "seq2seq_transformer", "rouge"),
     ):
-        experiment = pair_experiment(zoo_name, folder, objective, keep_checkpoints=2)
-        fit.train(experiment, folder / name)
+        shutil.copytree(make.FOLDER / golden, folder / name)
+        run = RunFolder(folder / name)
+        experiment = run.read_experiment()
+        experiment["objective"]["metric"] = metric
+        experiment["data"]["corpus"] = str(make.FOLDER / "pairs.tsv")
+        run.write_experiment(experiment)
+    run = RunFolder(folder / "transformer")
+    last = run.load_latest()
+    halved = {k: v / 2 if v.dtype == np.float32 else v for k, v in last.model.items()}
+    run.save(dataclasses.replace(last, step=3, model=halved), is_best=False)
     return folder
 
 
-def sides(folder, name: str) -> list[list[str]]:
-    return [(folder / f"{name}.{end}").read_text().splitlines() for end in ("de", "en")]
-
-
 def test_scores_are_of_what_the_run_writes(folder):
-    result = translation.evaluate(str(folder / "transformer"), "test", None, SEARCH)
-    sources, references = sides(folder, "test")
+    """Of a table of pairs: every number by sacrebleu and by the model's logits, one pair at a time."""
+    result = translation.evaluate(str(folder / "transformer"), "validation", PAIRS, SEARCH)
+    sources, references = zip(
+        *(line.split("\t") for line in Path(PAIRS).read_text(encoding="utf-8").splitlines()),
+        strict=True,
+    )
     speaker = speakers.load(str(folder / "transformer"), None, "float32", 1, say=print)
-    hypotheses = speaker.translator().translate(sources, SEARCH)
+    hypotheses = speaker.translator().translate(list(sources), SEARCH)
     assert result["chrf"] == sacrebleu.corpus_chrf(hypotheses, [references]).score
     assert result["bleu"] == sacrebleu.corpus_bleu(hypotheses, [references], force=True).score
-    assert (result["pairs"], result["truncated"], result["beam_size"]) == (8, 0, 2)
+    assert (result["pairs"], result["truncated"], result["beam_size"]) == (30, 0, 2)
     nats, count = 0.0, 0
     run = speaker.runs[0]
     for source, target in zip(sources, references, strict=True):
         read = np.array([[2, *run.tokenizer.encode(target)]], "int32")
         wanted = [*read[0, 1:], 3]
-        source_ids = np.array([[*run.tokenizer.encode(source), 3]], "int32")
+        source_ids = np.array([[*run.source_tokenizer.encode(source), 3]], "int32")
         nats -= log_softmax(run.model(read, source_ids))[0, range(len(wanted)), wanted].sum()
         count += len(wanted)
     assert result["nats_per_token"] == pytest.approx(nats / count, rel=1e-5)
+    assert result["scored_pairs"] == 30
     lines = "\n".join(translation.lines_of(result))
     assert f"BLEU:                 {result['bleu']:.2f} (nrefs:1|" in lines
     assert "chrF:" in lines
 
 
-def test_another_file_and_the_mean_of_checkpoints(folder):
-    corpus = f"{folder / 'test.de'},{folder / 'test.en'}"
-    run_dir = str(folder / "transformer")
-    by_file = translation.evaluate(run_dir, "validation", corpus, SEARCH)
-    by_split = translation.evaluate(run_dir, "test", None, SEARCH)
-    for name in ("bleu", "chrf", "nats_per_token", "pairs"):
-        assert by_file[name] == pytest.approx(by_split[name])
-    mean = translation.evaluate(run_dir, "test", None, SEARCH, average=2)
-    assert mean["step"] == 6
-    assert mean["nats_per_token"] != by_split["nats_per_token"]
+def test_the_mean_of_checkpoints(folder):
+    """Of weights w and w / 2, against the model with 3/4 of w."""
+    mean = translation.evaluate(str(folder / "transformer"), "validation", None, SEARCH, average=2)
+    run = runs.load(folder / "transformer", step=2)
+    for variable in run.model.trainable_variables:
+        variable.assign(0.75 * variable)
+    split = run.open_store().split("validation")
+    nats, count = 0.0, 0
+    for i in range(split.num_pairs):
+        source, target = split.source(i).astype("int32"), split.target(i).astype("int32")
+        log_p = log_softmax(run.model(target[None, :-1], source[None]))[0]
+        nats -= log_p[range(len(target) - 1), target[1:]].sum()
+        count += len(target) - 1
+    assert mean["step"] == 3
+    assert mean["nats_per_token"] == pytest.approx(nats / count, rel=1e-5)
     assert "the mean of the last 2 checkpoints" in translation.lines_of(mean)[0]
 
 
 def test_summaries_stand_beside_the_beginning_of_their_sources(folder):
-    result = translation.evaluate(str(folder / "titles"), "test", None, SEARCH)
+    result = translation.evaluate(str(folder / "titles"), "validation", None, SEARCH)
     assert set(result["lead"]) == {"1", "3"}
     assert result["lead"]["1"]["rouge1"] == 0, "no German word is English"
     assert "rouge_l" in result
@@ -90,26 +109,25 @@ def test_an_ensemble_from_the_command_line(folder, tmp_path):
     finished = run_program(
         "trainers.evaluate",
         f"--run_dir={twice}",
-        "--split=test",
         "--beam_size=2",
         f"--output={output}",
     )
     assert finished.code == 0, finished.err
     assert "BLEU:" in finished.out
     values = json.loads(output.read_text())
-    assert values["step"] == [6, 6]
+    assert values["step"] == [2, 2]
     assert values["beam_size"] == 2
     assert "nats_per_token" not in values
 
 
 def test_comparison(folder, tmp_path, monkeypatch):
-    run_dirs = [folder / "gpt", folder / "transformer"]
-    result = compare_translations(run_dirs, "test", SEARCH)
-    assert sorted(run.name for run in result.runs) == ["gpt", "transformer"]
+    run_dirs = [folder / "lstm", folder / "transformer"]
+    result = compare_translations(run_dirs, "validation", SEARCH)
+    assert sorted(run.name for run in result.runs) == ["lstm", "transformer"]
     assert result.runs[0].score["bleu"] >= result.runs[1].score["bleu"]
     assert len(result.samples) == 5
     by_name = {run.name: run for run in result.runs}
-    assert [len(by_name[name].maps) for name in ("gpt", "transformer")] == [0, 2]
+    assert [len(by_name[name].maps) for name in ("lstm", "transformer")] == [2, 2]
     looked = by_name["transformer"].maps[0]
     np.testing.assert_allclose(np.sum(looked.weights, axis=1), 1, atol=1e-2)
     assert np.shape(looked.weights) == (len(looked.target), len(looked.source))
@@ -129,7 +147,7 @@ def test_comparison(folder, tmp_path, monkeypatch):
         raise AssertionError("what was computed once is kept")
 
     monkeypatch.setattr(runs, "load", fail)
-    again = compare_translations(run_dirs, "test", SEARCH)
+    again = compare_translations(run_dirs, "validation", SEARCH)
     assert [run.score for run in again.runs] == [run.score for run in result.runs]
 
 
@@ -137,12 +155,14 @@ def test_what_does_not_compare(folder, tmp_path):
     with pytest.raises(
         UserError, match="transformer and titles cannot be compared: objective.metric"
     ):
-        compare_translations([folder / "transformer", folder / "titles"], "test", SEARCH)
-    other = pair_experiment("transformer_shared", tmp_path, steps=1)
-    (tmp_path / "test.en").write_text("one\n" * 8)
-    fit.train(other, tmp_path / "other")
-    with pytest.raises(UserError, match="their test texts differ"):
-        compare_translations([folder / "transformer", tmp_path / "other"], "test", SEARCH)
+        compare_translations([folder / "transformer", folder / "titles"], "validation", SEARCH)
+    shutil.copytree(folder / "transformer", tmp_path / "other")
+    other = RunFolder(tmp_path / "other")
+    experiment = other.read_experiment()
+    experiment["data"]["validation_fraction"] = 0.5
+    other.write_experiment(experiment)
+    with pytest.raises(UserError, match="their validation texts differ"):
+        compare_translations([folder / "transformer", tmp_path / "other"], "validation", SEARCH)
 
 
 def test_runs_of_two_kinds_have_no_score_in_common(folder, tiny_runs):
