@@ -28,7 +28,7 @@ SEARCH = BeamConfig(beam_size=2, max_length=24)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Copies of the golden runs: `transformer` and `lstm` by BLEU, `titles` by ROUGE; a checkpoint more for the first."""
+    """Copies of golden runs: `transformer` and `lstm` by BLEU, `titles` by ROUGE; the first with a checkpoint more."""
     folder = tmp_path_factory.mktemp("runs")
     for name, golden, metric in (
         ("transformer", "seq2seq_transformer", "bleu"),
