@@ -59,7 +59,9 @@ def notes_of(comparison: TranslationComparison) -> list[str]:
         f"{comparison.pairs:,} pairs of the {comparison.split} split, beam {search.beam_size}, length penalty "
         f"{search.length_penalty:g}; speed on this machine, compilation not counted, batches of like length."
     ]
-    notes += [f"{key.split('_')[0]}: {best[key]}" for key in best if key.endswith("signature")]
+    for key in best:
+        if key.endswith("_signature"):
+            notes.append(f"{FIGURES.get(key.removesuffix('_signature'), 'ROUGE')}: {best[key]}")
     for count, scores in best.get("lead", {}).items():
         figures = ", ".join(f"{FIGURES[k]} {scores[k]:.2f}" for k in FIGURES if k in scores)
         notes.append(f"The first {count} sentences of the sources have {figures}.")
