@@ -35,34 +35,28 @@ def logits_of(model) -> np.ndarray:
     return np.array(ops.convert_to_numpy(model(token_ids())))
 
 
-def translation_logits(model, training: bool = False) -> np.ndarray:
-    from keras import ops
-
-    from tests import zoo
-
-    logits = model(token_ids(), zoo.source_ids((7, 4)), training=training)
-    return np.array(ops.convert_to_numpy(logits))
-
-
-def translation_gradients(model) -> dict[str, np.ndarray]:
-    """Of the mean square of the logits in training: by the variable's path."""
+def read_and_differentiated(model) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The logits in training of a target that has read a source; of their mean square the gradients, by path."""
     import jax
     import keras
     from keras import ops
 
     from tests import zoo
 
+    variables = model.trainable_variables
+
     @jax.jit
     def differentiate(values):
         def total(values):
-            with keras.StatelessScope(list(zip(model.trainable_variables, values, strict=True))):
+            with keras.StatelessScope(list(zip(variables, values, strict=True))):
                 logits = model(token_ids(), zoo.source_ids((7, 4)), training=True)
-                return ops.mean(ops.square(logits))
+                return ops.mean(ops.square(logits)), logits
 
-        return jax.grad(total)(values)
+        return jax.grad(total, has_aux=True)(values)
 
-    values = differentiate([v.value for v in model.trainable_variables])
-    return {v.path: np.array(g) for v, g in zip(model.trainable_variables, values, strict=True)}
+    gradients, logits = differentiate([v.value for v in variables])
+    named = zip(variables, gradients, strict=True)
+    return np.array(logits), {v.path: np.array(g) for v, g in named}
 
 
 def beams_of(model) -> dict[str, np.ndarray]:
@@ -126,11 +120,12 @@ def main(folder: Path) -> None:
         zoo.spread(model, seed=3)
         logits[f"spread {name}"] = logits_of(model)
     for name in request.get("read", []):
-        initial = models.build(zoo.SEQ2SEQ_ZOO[name], seed=3)
-        logits[f"initial {name}"] = translation_logits(initial)
-        model = zoo.build(name, seed=3)
-        logits[f"spread {name}"] = translation_logits(model)
-        for path, value in translation_gradients(model).items():
+        model = models.build(zoo.SEQ2SEQ_ZOO[name], seed=3)
+        for variable in model.variables:
+            logits[f"initial {name} {variable.path}"] = np.array(variable.value)
+        zoo.spread(model, seed=3)
+        logits[f"read {name}"], gradients = read_and_differentiated(model)
+        for path, value in gradients.items():
             logits[f"gradient {name} {path}"] = value
     for run_dir in request.get("load", []):
         logits[f"load {run_dir}"] = logits_of(run.load(run_dir).model)
