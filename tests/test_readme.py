@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.programs import run_program
+from tests.tiny_pairs import NUM_PAIRS, write_pairs
 
 PAGES = ("README.md", "README.zh-CN.md")
 # The recipes are for minutes of training; the test needs seconds. Everything else is typed as it stands.
@@ -13,6 +14,13 @@ TINY = {
     "gpt_small": ["--config.model.num_layers=1", "--config.model.hidden_dim=16"],
     "lstm_small": ["--config.model.num_layers=1", "--config.model.hidden_dim=16"],
     "skip_gram": ["--config.train.epochs=0"],
+    "translate_transformer": [
+        "--config.model.num_layers=1",
+        "--config.model.num_encoder_layers=1",
+        "--config.model.hidden_dim=16",
+        "--config.model.intermediate_dim=16",
+        "--config.tokenizer.kind=byte",
+    ],
 }
 FEW_STEPS = [
     "--config.tokenizer.vocabulary_size=300",
@@ -36,6 +44,8 @@ def commands(page: str) -> list[str]:
 
 def test_commands_run_as_they_stand(tmp_path, corpus):
     runs = tmp_path / "runs"
+    pairs = write_pairs(tmp_path, "train", NUM_PAIRS)
+    (tmp_path / "in.txt").write_text("eins zwei\n\nvier\n", encoding="utf-8")
     seen = []
     for line in commands("README.md"):
         words = [word.strip('"') for word in re.findall(r'(?:[^\s"]|"[^"]*")+', line)]
@@ -47,6 +57,9 @@ def test_commands_run_as_they_stand(tmp_path, corpus):
         arguments = [
             re.sub(r"(?<=[=,])runs/", f"{runs}/", argument)
             .replace("my_texts/", str(corpus))
+            .replace("train.de,train.en", pairs)
+            .replace("=in.txt", f"={tmp_path}/in.txt")
+            .replace("=out.txt", f"={tmp_path}/out.txt")
             .replace("=report.html", f"={tmp_path}/report.html")
             .replace("=words.json", f"={tmp_path}/words.json")
             .replace('"The function"', "The function")
@@ -64,7 +77,8 @@ def test_commands_run_as_they_stand(tmp_path, corpus):
     assert {"trainers.train", "trainers.evaluate", "trainers.generate"} <= set(seen)
     assert {"trainers.compare", "export.export_model"} <= set(seen)
     assert (tmp_path / "report.html").stat().st_size > 10_000
-    for name in ("gpt", "words"):
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8").count("\n") == 3
+    for name in ("gpt", "words", "de_en"):
         assert (runs / name / "export" / "manifest.json").exists()
 
 
