@@ -9,6 +9,7 @@ target that has read a source; "search" a beam search. Logits, gradients and wha
 FOLDER/logits.npz.
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -77,7 +78,7 @@ def beams_of(model) -> dict[str, np.ndarray]:
 
 
 def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
-    """Of the causal loss of `token_ids`, ten positions at a time: by the variable's path."""
+    """Of the causal loss of `token_ids`, ten positions at a time, with recomputation: by the variable's path."""
     import jax
     import keras
 
@@ -86,6 +87,8 @@ def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
 
     cross_entropy.CHUNK_LOGITS = 10 * zoo.VOCABULARY_SIZE
     model, ids = zoo.build(name, seed=3), token_ids()
+    if hasattr(model.config, "recompute"):
+        model.config = dataclasses.replace(model.config, recompute=True)
     weights = np.full(ids.shape, 1 / ids.size, "float32")
 
     @jax.jit

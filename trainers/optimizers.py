@@ -13,6 +13,15 @@ OPTIMIZERS = {
     "lion": lambda config, **common: keras.optimizers.Lion(
         beta_1=config.beta_1, beta_2=config.beta_2, weight_decay=config.weight_decay, **common
     ),
+    # Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks", with the scale of Liu et al. 2025,
+    # which takes the rates of AdamW. Embeddings, the output table and vectors get AdamW.
+    "muon": lambda config, **common: keras.optimizers.Muon(
+        adam_beta_1=config.beta_1,
+        adam_beta_2=config.beta_2,
+        weight_decay=config.weight_decay,
+        adam_weight_decay=config.weight_decay,
+        **common,
+    ),
     "adagrad": lambda config, **common: keras.optimizers.Adagrad(
         weight_decay=config.weight_decay, **common
     ),

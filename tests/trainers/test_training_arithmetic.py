@@ -52,7 +52,7 @@ def test_unknown_names_list_the_known_ones():
     with pytest.raises(UserError, match="train.schedule 'cosin'. Choose one of: constant, cosine"):
         optimizers.learning_rate(TrainConfig(schedule="cosin"))
     with pytest.raises(
-        UserError, match="train.optimizer 'adam'. Choose one of: adagrad, adamw, lion, sgd"
+        UserError, match="train.optimizer 'adam'. Choose one of: adagrad, adamw, lion, muon, sgd"
     ):
         optimizers.build(TrainConfig(optimizer="adam"), [], "float32")
 

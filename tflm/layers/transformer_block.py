@@ -19,6 +19,7 @@ class TransformerBlock(keras.layers.Layer):
         reads_source: whether it also attends to a source.
         norm_first: GPT-2's order.
         attention_dropout: rate on the attention weights; None for the config's `dropout`.
+        stochastic_depth: how often a branch is left out of a row's training (Huang et al. 2016).
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class TransformerBlock(keras.layers.Layer):
         reads_source=False,
         norm_first=True,
         attention_dropout=None,
+        stochastic_depth=0.0,
     ):
         super().__init__(name=name)
         self.norm_first = norm_first
@@ -62,6 +64,9 @@ class TransformerBlock(keras.layers.Layer):
             name="feed_forward",
         )
         self.dropout = Dropout(config.dropout, name="dropout")
+        self.stochastic_depth = Dropout(
+            stochastic_depth, name="stochastic_depth", shared_axes=(1, 2)
+        )
 
     def build(self, shape):
         layers = [
@@ -113,5 +118,6 @@ class TransformerBlock(keras.layers.Layer):
         return norm(x) if self.norm_first else x
 
     def _after(self, x, mixed, norm, training):
-        x = x + self.dropout(mixed, training=training)
+        mixed = self.dropout(mixed, training=training)
+        x = x + self.stochastic_depth(mixed, training=training)
         return x if self.norm_first else norm(x)

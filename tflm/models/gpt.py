@@ -8,6 +8,7 @@ Shapes: B batch, T time, D hidden, V vocabulary, S cache length, K key-value hea
 """
 
 import dataclasses
+import functools
 
 import keras
 from keras import ops
@@ -18,6 +19,7 @@ from tflm.layers.attention import check_heads
 from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import ACTIVATIONS
 from tflm.layers.normalization import NORMALIZATIONS, normalization
+from tflm.layers.recompute import recomputed
 from tflm.layers.transformer_block import TransformerBlock
 from tflm.models.language_model import LanguageModel
 
@@ -26,6 +28,13 @@ POSITIONS = ("learned", "rotary")
 
 @dataclasses.dataclass
 class GPTConfig:
+    """
+    Attributes:
+        stochastic_depth: how often the last block is left out of a row's training, the others less (Huang et al. 2016).
+        recompute: keep only what goes into each block, and compute the rest again in the backward pass: less memory for
+            about a third more arithmetic (Chen et al. 2016).
+    """
+
     vocabulary_size: int = 0  # 0: the tokenizer's
     num_layers: int = 4
     num_heads: int = 4
@@ -40,6 +49,8 @@ class GPTConfig:
     use_bias: bool = False
     tie_embeddings: bool = True
     dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    recompute: bool = False
 
     def __post_init__(self):
         check_ranges(
@@ -52,6 +63,7 @@ class GPTConfig:
             intermediate_dim=(1, None),
             max_sequence_length=(1, None),
             dropout=(0, 1),
+            stochastic_depth=(0, 1),
         )
         check_heads(self)
         for field, choices in (
@@ -85,7 +97,13 @@ class GPT(LanguageModel):
             )
         self.dropout = Dropout(config.dropout, name="dropout")
         self.blocks = [
-            TransformerBlock(config, name=f"block_{i}") for i in range(config.num_layers)
+            # The deeper, the more often its branches are left out (Huang et al. 2016, section 3, the linear rule).
+            TransformerBlock(
+                config,
+                name=f"block_{i}",
+                stochastic_depth=config.stochastic_depth * (i + 1) / config.num_layers,
+            )
+            for i in range(config.num_layers)
         ]
         self.final_norm = normalization(config.normalization, "final_norm")
         if not config.tie_embeddings:
@@ -130,6 +148,9 @@ class GPT(LanguageModel):
         x = self.dropout(x, training=training)
         new_state = {}
         for i, block in enumerate(self.blocks):
+            if self.config.recompute and training and state is None:
+                x = recomputed(block, functools.partial(_output, block), x)
+                continue
             cache = None if state is None else (state[f"kv_cache_k_{i}"], state[f"kv_cache_v_{i}"])
             x, cache, _ = block(x, position=position, cache=cache, training=training)
             if cache is not None:
@@ -145,3 +166,7 @@ class GPT(LanguageModel):
     def embeddings(self):
         """The input embedding of every token: (V, D)."""
         return self.token_embedding.embeddings
+
+
+def _output(block, x):
+    return block(x, training=True)[0]
