@@ -24,6 +24,7 @@ _LAYERS = flags.DEFINE_integer("num_layers", 2, "Of the model.")
 _STEPS = flags.DEFINE_integer("steps", 6, "The first one compiles and is not counted.")
 _ROUNDS = flags.DEFINE_integer("rounds", 2, "How often each is measured.")
 _JIT = flags.DEFINE_bool("jit_compile", True, "By XLA.")
+_RECOMPUTE = flags.DEFINE_bool("recompute", False, "The blocks, in the backward pass.")
 _PRECISION = flags.DEFINE_string("precision", "float32", "A policy.")
 _MEASURE = flags.DEFINE_bool("measure", False, "Used by the program itself.")
 
@@ -49,6 +50,7 @@ def measure() -> dict:
         num_layers=_LAYERS.value,
         hidden_dim=_WIDTH.value,
         max_sequence_length=shape[1],
+        recompute=_RECOMPUTE.value,
     )
     train = TrainConfig(batch_size=shape[0], sequence_length=shape[1], learning_rate=1e-3)
     model = models.build(config, precision=_PRECISION.value)

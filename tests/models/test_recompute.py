@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.tiny_training import tiny_training
+from tflm import models
 from tflm.layers.dropout import Dropout
 from tflm.layers.transformer_block import TransformerBlock
 from tflm.models.gpt import GPTConfig
@@ -47,15 +48,16 @@ def test_whole_rows_are_left_out_at_the_rate_and_the_others_made_larger():
 
 
 def test_deeper_blocks_are_left_out_more_often():
-    config = GPTConfig(num_layers=4, num_heads=2, hidden_dim=8, stochastic_depth=0.4)
-    blocks = [TransformerBlock(config, depth, f"b{depth}") for depth in (1, 2, 3, 4)]
-    rates = [block.stochastic_depth.rate for block in blocks]
+    config = GPTConfig(
+        vocabulary_size=9, num_layers=4, num_heads=2, hidden_dim=8, stochastic_depth=0.4
+    )
+    rates = [block.stochastic_depth.rate for block in models.build(config).blocks]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4])  # Huang et al. 2016, equation 4
 
 
 def test_a_block_that_is_left_out_changes_nothing():
-    config = GPTConfig(num_layers=1, num_heads=2, hidden_dim=8, stochastic_depth=0.9)
-    block = TransformerBlock(config, 1, name="b")
+    config = GPTConfig(num_layers=1, num_heads=2, hidden_dim=8)
+    block = TransformerBlock(config, name="b", stochastic_depth=0.9)
     x = np.random.default_rng(0).normal(size=(64, 5, 8)).astype("float32")
     block(x)
     for variable in block.trainable_variables:

@@ -7,7 +7,7 @@ from tests.tiny_training import tiny_training, train_step, weights
 from tflm.run import named_arrays
 from trainers.callbacks import Progress, TrainingState
 
-RATES = {"lion": 3e-3, "muon": 3e-2}
+RATES = {"lion": 1e-2, "muon": 3e-2}
 MATRIX = "gpt/block_0/feed_forward/expand/kernel"
 TABLE = "gpt/token_embedding/embeddings"
 
@@ -54,16 +54,17 @@ def test_muon_orthogonalizes_the_step_of_a_hidden_matrix():
     np.testing.assert_allclose(
         after[MATRIX], expected, atol=2e-4 * np.abs(0.01 * step).max() + 1e-5
     )
-    assert np.linalg.svd(step)[1].min() > 0.2 * max(g.shape) ** 0.5 * 0.3
 
 
 def test_muon_leaves_the_embedding_and_vectors_to_adamw():
     before, after, gradient = first_step("muon")
     w, g = before[TABLE], gradient[TABLE]
     seen = np.abs(g) > 1e-5
-    # Adam's first step is the sign of the gradient, times the rate; the decay acts on matrices.
-    expected = w - 0.01 * 0.3 * w - 0.01 * np.sign(g)
-    np.testing.assert_allclose(after[TABLE][seen], expected[seen], rtol=1e-3, atol=2e-4)
+    assert seen.mean() > 0.05
+    # Adam's first step is the sign of the gradient but for epsilon, times the rate; the decay acts on matrices.
+    step = g / (np.abs(g) + 1e-7 / (1 - 0.95) ** 0.5)
+    expected = w - 0.01 * 0.3 * w - 0.01 * step
+    np.testing.assert_allclose(after[TABLE][seen], expected[seen], atol=1e-4)
     norm = "gpt/final_norm/scale"
     change = np.abs(after[norm] - before[norm])
     assert change.max() < 0.0101

@@ -11,6 +11,7 @@ Shapes: B batch, T time.
 TOKEN_IDS = "token_ids"  # (B, T) int32, what the model reads
 LABELS = "labels"  # (B, T) int32, what it must predict at each position
 WEIGHTS = "weights"  # (B, T) float32, sums to 1 over the whole effective batch
+SEGMENT_IDS = "segment_ids"  # (B, T) int32, which document of its row a token belongs to; where rows are packed
 RESET = "reset"  # (B,) bool, True where a row's recurrent state must start anew
 SOURCE_IDS = (
     "source_ids"  # (B, S) int32, what an encoder reads: `tokens..., eos`, then padding (id 0)

@@ -70,6 +70,24 @@ class ShuffledWindows:
         return starts
 
 
+class PackedWindows(ShuffledWindows):
+    """The same windows, with the documents of a row told apart, so that none sees another.
+
+    A window may begin inside a document, whose tokens before it are not seen; those after a window begin a new row.
+    """
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """As `ShuffledWindows.batch`, and segment_ids, (B, T) int32."""
+        batch = super().batch(step)
+        batch[features.SEGMENT_IDS] = segments(batch[features.TOKEN_IDS], self._split.bos_id)
+        return batch
+
+
+def segments(token_ids: np.ndarray, bos_id: int) -> np.ndarray:
+    """Which document of its row each token belongs to: (B, T) -> (B, T) int32, from 0 or 1 upwards."""
+    return np.cumsum(token_ids == bos_id, axis=1, dtype="int32")
+
+
 class ContiguousLanes:
     """B readers that walk through the split side by side, for models that carry their state.
 

@@ -35,6 +35,21 @@ def check_heads(config) -> None:
         )
 
 
+def within_documents(segment_ids):
+    """Where a row holds several documents: what each token may see, and where it stands in its own document.
+
+    Args:
+        segment_ids: (B, T) int32; equal numbers stand side by side.
+
+    Returns:
+        positions (B, T) int32, from 0 in every document, and visible (B, T, T) bool.
+    """
+    places = ops.arange(ops.shape(segment_ids)[1], dtype="int32")
+    same = segment_ids[:, :, None] == segment_ids[:, None, :]
+    visible = ops.logical_and(same, places[None, :] <= places[:, None])
+    return ops.sum(ops.cast(visible, "int32"), axis=-1) - 1, visible
+
+
 class Attention(keras.layers.Layer):
     """Attention of every position to the positions of its own text, or of a source.
 
@@ -94,13 +109,14 @@ class Attention(keras.layers.Layer):
         key, value = ops.split(key_value, 2, axis=2)
         return ops.transpose(key, (0, 2, 3, 1)), ops.transpose(value, (0, 2, 1, 3))
 
-    def call(self, x, position=0, cache=None, visible=None, training=None):
+    def call(self, x, position=0, cache=None, visible=None, documents=None, training=None):
         """
         Args:
             x: (B, T, D).
             position: () int32, the position of x[:, 0].
             cache: None, or keys and values of the positions before, each (B, S, K, Dh); of a source what `read` gave.
             visible: (B, S) bool, which keys may be seen at all; None for every key.
+            documents: of `within_documents`, where rows hold several documents; causal, without a cache.
 
         Returns:
             (B, T, D); the cache with this call's keys and values written at `position` (or as it was); and the
@@ -111,8 +127,12 @@ class Attention(keras.layers.Layer):
             query = self._heads(self.query(x), self.num_heads) * self.head_dim**-0.5
             key, value = cache
         else:
-            query, key, value, slots, positions, cache = self._of_itself(x, position, cache)
-            if self.causal:
+            positions = position + ops.arange(ops.shape(x)[1], dtype="int32")
+            if documents is not None:
+                positions, within = documents
+                bias = ops.where(within, 0.0, HIDDEN)[:, None, None]  # (B, 1, 1, T, T)
+            query, key, value, slots, cache = self._of_itself(x, position, positions, cache)
+            if self.causal and documents is None:
                 bias = ops.where(slots[None, :] <= positions[:, None], 0.0, HIDDEN)  # (T, S)
         if visible is not None:
             hidden = ops.where(visible, 0.0, HIDDEN)[:, None, None, None, :]
@@ -123,12 +143,12 @@ class Attention(keras.layers.Layer):
     def _heads(self, x, count):
         return ops.reshape(x, (ops.shape(x)[0], ops.shape(x)[1], count, self.head_dim))
 
-    def _of_itself(self, x, position, cache):
+    def _of_itself(self, x, position, positions, cache):
         heads, groups = self.num_heads, self.num_key_value_heads
         mixed = self._heads(self.query_key_value(x), heads + 2 * groups)
         # Split, not sliced: the gradient of a slice writes all of `mixed` again, and on one core.
         query_key, value = ops.split(mixed, [heads + groups], axis=2)
-        slots = positions = position + ops.arange(ops.shape(x)[1], dtype="int32")
+        slots = positions
         if self.rotary_base is not None:
             query_key = rotate(query_key, positions, self.rotary_base)
         query, key = ops.split(query_key, [heads], axis=2)
@@ -141,7 +161,7 @@ class Attention(keras.layers.Layer):
             slots = ops.arange(ops.shape(key)[1], dtype="int32")
         key = ops.transpose(ops.cast(key, query.dtype), (0, 2, 3, 1))  # (B, K, Dh, S)
         value = ops.transpose(ops.cast(value, query.dtype), (0, 2, 1, 3))  # (B, K, S, Dh)
-        return query, key, value, slots, positions, cache
+        return query, key, value, slots, cache
 
     def _gather(self, query, key, value, bias, training):
         batch, time = ops.shape(query)[0], ops.shape(query)[1]

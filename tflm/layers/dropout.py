@@ -18,8 +18,8 @@ class Dropout(keras.layers.Layer):
         rate: share of the values that are set to 0 in training; the others are scaled by 1 / (1 - rate).
         shared_axes: axes along which all values share one draw. (1,) of (B, T, D) keeps a mask constant over time:
             variational dropout (Gal and Ghahramani 2016, "A Theoretically Grounded Application of Dropout in
-            Recurrent Neural Networks"); (1, 2) on a residual branch leaves it out of whole rows: stochastic depth (Huang
-            et al. 2016, "Deep Networks with Stochastic Depth").
+            Recurrent Neural Networks"); (1, 2) on a residual branch leaves it out of whole rows: stochastic depth
+            (Huang et al. 2016, "Deep Networks with Stochastic Depth").
     """
 
     def __init__(self, rate: float, name: str, shared_axes: tuple[int, ...] = ()):

@@ -13,7 +13,7 @@ def rotate(x, positions, base: float = 10_000.0):
 
     Args:
         x: (B, T, H, Dh), Dh even.
-        positions: (T,) int32.
+        positions: (T,) int32, or (B, T) where rows have positions of their own.
         base: the longest wavelength is 2 pi * base tokens.
 
     Returns:
@@ -21,8 +21,8 @@ def rotate(x, positions, base: float = 10_000.0):
     """
     half = x.shape[-1] // 2
     frequencies = (base ** (-np.arange(half) / half)).astype("float32")
-    angles = ops.cast(positions, "float32")[:, None] * frequencies  # (T, Dh / 2)
-    cos = ops.cast(ops.cos(angles), x.dtype)[None, :, None, :]
-    sin = ops.cast(ops.sin(angles), x.dtype)[None, :, None, :]
+    angles = ops.cast(positions, "float32")[..., None] * frequencies  # (..., T, Dh / 2)
+    cos = ops.cast(ops.cos(angles), x.dtype)[..., None, :]
+    sin = ops.cast(ops.sin(angles), x.dtype)[..., None, :]
     first, second = ops.split(x, 2, axis=-1)
     return ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

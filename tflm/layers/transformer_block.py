@@ -85,10 +85,19 @@ class TransformerBlock(keras.layers.Layer):
         """(B, S, D) -> its keys and values for this block, see `Attention.read`."""
         return self.source_attention.read(source)
 
-    def call(self, x, position=0, cache=None, visible=None, source=None, training=None):
+    def call(
+        self,
+        x,
+        position=0,
+        cache=None,
+        visible=None,
+        documents=None,
+        source=None,
+        training=None,
+    ):
         """
         Args:
-            x, position, cache: as Attention's.
+            x, position, cache, documents: as Attention's.
             visible: (B, S) bool, which positions may be seen: of the source in a block that reads one, else of x.
             source: what `read` returned, in a block that reads a source.
 
@@ -100,6 +109,7 @@ class TransformerBlock(keras.layers.Layer):
             position=position,
             cache=cache,
             visible=None if self.source_attention is not None else visible,
+            documents=documents,
             training=training,
         )
         x = self._after(x, mixed, self.attention_norm, training)

@@ -31,19 +31,32 @@ class RollingScorer:
         sequence_length: T, at most the model's max_sequence_length.
         batch_size: B.
         not_predicted: the id of a token that is given and never predicted: BOS.
+        apart: whether documents, which begin with that token, do not see each other; for a model trained that way.
     """
 
-    def __init__(self, model, sequence_length: int, batch_size: int, not_predicted: int):
+    def __init__(
+        self,
+        model,
+        sequence_length: int,
+        batch_size: int,
+        not_predicted: int,
+        apart: bool = False,
+    ):
         limit = model.max_sequence_length
         self.sequence_length = min(sequence_length, limit) if limit else sequence_length
         self.model = model
         self.batch_size = batch_size
         self.not_predicted = not_predicted
+        self.apart = apart
         self._windows = compiled(model, self._score_windows)
         self._lanes = compiled(model, self._score_lanes)
 
     def _score_windows(self, ids, labels, weights):
-        hidden, _ = self.model.hidden(ids, training=False)
+        documents = {}
+        if self.apart:
+            begins = ops.cast(ids == self.not_predicted, "int32")
+            documents = {"segment_ids": ops.cumsum(begins, axis=1)}
+        hidden, _ = self.model.hidden(ids, training=False, **documents)
         return ops.sum(scores(self.model, hidden, labels) * weights, axis=-1)
 
     def _score_lanes(self, ids, labels, weights, state, position):

@@ -15,7 +15,7 @@ from keras import ops
 
 from tflm.config import check_ranges
 from tflm.errors import unknown_name
-from tflm.layers.attention import check_heads
+from tflm.layers.attention import check_heads, within_documents
 from tflm.layers.dropout import Dropout
 from tflm.layers.feed_forward import ACTIVATIONS
 from tflm.layers.normalization import NORMALIZATIONS, normalization
@@ -130,29 +130,34 @@ class GPT(LanguageModel):
             for part in "kv"
         }
 
-    def hidden(self, token_ids, state=None, position=0, training=None):
+    def hidden(self, token_ids, state=None, position=0, training=None, segment_ids=None):
         """What the output layer reads.
 
         Args:
             token_ids: (B, T) int32; position + T is at most max_sequence_length, and S.
             state: the cache of the tokens before, or None at the beginning of a text.
             position: () int32, the position of token_ids[:, 0].
+            segment_ids: (B, T) int32, where rows hold several documents: none sees another, each begins at position 0.
+                Without a state.
 
         Returns:
             (B, T, D), and the cache with these tokens (empty without a state).
         """
+        documents = None if segment_ids is None else within_documents(segment_ids)
         x = self.token_embedding(token_ids)  # (B, T, D)
         if self.config.positions == "learned":
             positions = position + ops.arange(ops.shape(token_ids)[1], dtype="int32")
-            x = x + self.position_embedding(positions)
+            x = x + self.position_embedding(positions if documents is None else documents[0])
         x = self.dropout(x, training=training)
         new_state = {}
         for i, block in enumerate(self.blocks):
             if self.config.recompute and training and state is None:
-                x = recomputed(block, functools.partial(_output, block), x)
+                x = recomputed(block, functools.partial(_output, block, documents), x)
                 continue
             cache = None if state is None else (state[f"kv_cache_k_{i}"], state[f"kv_cache_v_{i}"])
-            x, cache, _ = block(x, position=position, cache=cache, training=training)
+            x, cache, _ = block(
+                x, position=position, cache=cache, documents=documents, training=training
+            )
             if cache is not None:
                 new_state[f"kv_cache_k_{i}"], new_state[f"kv_cache_v_{i}"] = cache
         return self.final_norm(x), new_state
@@ -168,5 +173,5 @@ class GPT(LanguageModel):
         return self.token_embedding.embeddings
 
 
-def _output(block, x):
-    return block(x, training=True)[0]
+def _output(block, documents, x):
+    return block(x, documents=documents, training=True)[0]

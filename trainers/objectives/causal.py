@@ -3,7 +3,7 @@
 import dataclasses
 
 from tflm.config import check_ranges
-from tflm.data.features import LABELS, RESET, TOKEN_IDS, WEIGHTS
+from tflm.data.features import LABELS, RESET, SEGMENT_IDS, TOKEN_IDS, WEIGHTS
 from tflm.errors import UserError
 
 
@@ -17,6 +17,8 @@ class CausalConfig:
         activation_regularization: weight of the mean square of what a recurrent model's last layer says (AR; Merity et
             al. 2017, "Revisiting Activation Regularization for Language RNNs", have 2).
         temporal_activation_regularization: weight of the mean square of its change in a step (TAR; 1 or 2 there).
+        pack_documents: documents that share a row do not see each other, and each begins at position 0, as in use (for
+            GPT; Touvron et al. 2024, "The Llama 3 Herd of Models", section 3.2). The windows are the plain ones.
         z_loss: weight of log^2 of the softmax's denominator (Chowdhery et al. 2022, "PaLM", have 1e-4).
     """
 
@@ -25,6 +27,7 @@ class CausalConfig:
     z_loss: float = 0.0
     activation_regularization: float = 0.0
     temporal_activation_regularization: float = 0.0
+    pack_documents: bool = False
 
     def __post_init__(self):
         check_ranges(
@@ -55,6 +58,11 @@ class CausalObjective:
 
     def check_family(self, family: str) -> None:
         """Raises UserError for a family that cannot be trained with these settings."""
+        if self.config.pack_documents and family != "gpt":
+            raise UserError(
+                "objective.pack_documents needs a model of gpt, which can be kept from seeing a token. "
+                f"Received: a model of {family}."
+            )
         if self.config.regularizes_activations and family != "rnn":
             raise UserError(
                 "The objective causal regularizes activations of models of rnn only. Received: a model of "
@@ -66,9 +74,11 @@ class CausalObjective:
         return self.config.carry_state and model.carries_state
 
     def batches(self, split, model, train):
-        from tflm.data.windows import ContiguousLanes, ShuffledWindows
+        from tflm.data.windows import ContiguousLanes, PackedWindows, ShuffledWindows
 
         source = ContiguousLanes if self._carries(model) else ShuffledWindows
+        if self.config.pack_documents:
+            source = PackedWindows
         return source(split, train.sequence_length, train.batch_size, train.seed)
 
     def initial_carry(self, model, batch_size: int) -> dict:
@@ -94,7 +104,10 @@ class CausalObjective:
                 self.config.temporal_activation_regularization,
             )
         else:
-            hidden, state = model.hidden(batch[TOKEN_IDS], state or None, training=True)
+            documents = {SEGMENT_IDS: batch[SEGMENT_IDS]} if self.config.pack_documents else {}
+            hidden, state = model.hidden(
+                batch[TOKEN_IDS], state or None, training=True, **documents
+            )
         total = penalty + loss(
             model,
             hidden,
@@ -114,6 +127,7 @@ class CausalObjective:
             train.sequence_length,
             train.batch_size // train.accumulation,  # what is known to fit into the memory
             not_predicted=tokenizer.bos_id,
+            apart=self.config.pack_documents,
         )
 
         def evaluate(split, max_tokens: int = 0, progress=None) -> dict:
