@@ -144,7 +144,7 @@ def train_arguments(recipe, run_dir) -> list[str]:
         (["{config}", "{run}", "--config.model.window=0"], "`window` must be at least 1"),
         (
             ["{config}", "{run}", "--config.train.optimizer=adm"],
-            "Choose one of: adagrad, adamw, lion, sgd",
+            "Choose one of: adagrad, adamw, lion, muon, sgd",
         ),
         (["{config}", "{run}", "--config.train.schedule=cos"], "Choose one of: constant, cosine"),
         (["{config}", "{run}", "--config.tokenizer.kind=bpe"], "'bpe'. Choose one of: byte, ch"),

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from export import artifacts, export_model, formats, held_out_pairs, lengths, manifest, tflite
+from export import artifacts, formats, held_out_pairs, lengths, manifest, tflite
 from export import prove_sequence_to_sequence as prove
 from export.source_reader import reader_of
 from export.thresholds import THRESHOLDS
 from tests.export import translation_runs
 from tests.export.translation_runs import translation_run
+from tests.programs import program_in_process
 from tflm.errors import UserError
 
 PAIRS = [("saved_model", "none"), ("tflite", "none"), ("tflite", "dynamic_int8")]
@@ -50,7 +51,8 @@ def test_right_artifacts_are_kept_with_their_figures(tmp_path, name):
     assert entry["source_length"] == (None if name == "gpt" else lengths_of(run).source)
     assert ("source_tokenizer" in entry) == (run.source_tokenizer is not run.tokenizer)
     assert (tmp_path / "source_tokenizer").exists() == ("source_tokenizer" in entry)
-    table = str_of(export_model.table_of(results, "x"))
+    with program_in_process("export.export_model") as export_model:
+        table = str_of(export_model.table_of(results, "x"))
     assert "BLEU of" in table and "same" in table
     assert not list(tmp_path.glob(".*.partial"))
 
