@@ -21,7 +21,14 @@ def exported(run, folder, pairs, **options):
     )
 
 
-@pytest.mark.parametrize("name", ["transformer_rotary", "lstm_bahdanau", "gpt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transformer_rotary",
+        pytest.param("lstm_bahdanau", marks=pytest.mark.slow),
+        pytest.param("gpt", marks=pytest.mark.slow),
+    ],
+)
 def test_right_artifacts_are_kept_with_their_figures(tmp_path, name):
     run = translation_run(name)
     results = exported(run, tmp_path, PAIRS)

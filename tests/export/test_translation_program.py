@@ -77,6 +77,7 @@ def test_a_stranger_translates_with_the_saved_model(exported_run, tmp_path):
     np.testing.assert_allclose(scores, [candidate.score for candidate in wanted], atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")  # one token
 def test_a_stranger_translates_with_the_tflite(exported_run, tmp_path):
     pytest.importorskip("ai_edge_litert")
     run, _ = exported_run
