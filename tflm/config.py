@@ -4,7 +4,7 @@ import dataclasses
 import types
 import typing
 
-from tflm.errors import UserError
+from tflm.errors import UserError, unknown_name
 
 
 def check_ranges(config, where: str = "", **ranges) -> None:
@@ -23,6 +23,21 @@ def check_ranges(config, where: str = "", **ranges) -> None:
             continue
         limit = f"at least {low}" if too_high is None else f"from {low} to below {too_high}"
         raise UserError(f"`{where}{name}` must be {limit}. Received: {value}.")
+
+
+def check_choices(config, where: str = "", **choices) -> None:
+    """Holds names to those that there are.
+
+    Args:
+        where: put before a field's name in the error, e.g. "train.".
+        choices: field=the names that it may have.
+
+    Raises:
+        UserError: for the first field that has another one; it lists the choices.
+    """
+    for name, known in choices.items():
+        if getattr(config, name) not in known:
+            raise unknown_name(f"{where}{name}", getattr(config, name), known)
 
 
 def to_dict(config) -> dict:

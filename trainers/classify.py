@@ -5,13 +5,11 @@ python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=text
 echo "a good film" | python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=-
 """
 
-import sys
-from pathlib import Path
-
 from absl import flags
 
 from tflm import program
 from tflm.errors import UserError
+from trainers.input_file import read_lines
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of the run; its best checkpoint is used.")
 _INPUT_FILE = flags.DEFINE_string(
@@ -21,27 +19,6 @@ _TOP = flags.DEFINE_integer(
     "top", 1, "So many of the likeliest labels, each with its probability, tabs between them.", 1
 )
 _OUTPUT = flags.DEFINE_string("output", None, "A file to write to instead of the terminal.")
-
-
-def read_lines(path: str) -> list[str]:
-    """The texts of `path`, or of stdin for "-".
-
-    Raises:
-        UserError: for a file that cannot be read or holds nothing.
-    """
-    try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).expanduser().read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"Cannot read --input_file={path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"--input_file={path} is not UTF-8, first at byte {error.start}. Convert it to UTF-8."
-        ) from error
-    if not text.strip():
-        raise UserError(f"--input_file={path} is empty. Give one text a line.")
-    # Not splitlines(): a text may hold U+2028 and its like.
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def probabilities(run, texts: list[str]):
@@ -85,7 +62,7 @@ def main(argv):
     for flag, example in ((_RUN_DIR, "runs/fasttext_classifier"), (_INPUT_FILE, "texts.txt")):
         if not flag.value:
             raise UserError(f"--{flag.name} is missing. Give one, for example {example}.")
-    texts = read_lines(_INPUT_FILE.value)
+    texts = read_lines(_INPUT_FILE.value, "--input_file", "text")
     program.load_backend()
     from tflm import run as runs
     from trainers import output_file

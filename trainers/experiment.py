@@ -5,7 +5,7 @@ import dataclasses
 from tflm import config as configs
 from tflm import models
 from tflm.data.corpora import DataConfig
-from tflm.errors import UserError, unknown_name
+from tflm.errors import UserError
 from tflm.text.tokenizer import TokenizerConfig
 from trainers import compilation, objectives
 
@@ -106,8 +106,7 @@ class TrainConfig:
             raise UserError(
                 f"`train.learning_rate` must be positive. Received: {self.learning_rate}."
             )
-        if self.precision not in PRECISIONS:
-            raise unknown_name("train.precision", self.precision, PRECISIONS)
+        configs.check_choices(self, "train.", precision=PRECISIONS)
         compilation.check(self.jit_compile)
 
 
@@ -130,9 +129,7 @@ def check(experiment: Experiment) -> None:
     from trainers.optimizers import OPTIMIZERS
     from trainers.schedules import SCHEDULES
 
-    for field, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-        if getattr(experiment.train, field) not in choices:
-            raise unknown_name(f"train.{field}", getattr(experiment.train, field), choices)
+    configs.check_choices(experiment.train, "train.", optimizer=OPTIMIZERS, schedule=SCHEDULES)
     if hasattr(experiment.objective, "complete"):
         experiment.objective.complete(experiment.model, experiment.train)
     objectives.check_fits(

@@ -10,12 +10,12 @@ python -m trainers.generate --run_dir=runs/a,runs/b --average_checkpoints=5 --in
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
 
 from tflm import program
 from tflm.errors import UserError
+from trainers.input_file import read_lines
 
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "Folder of the run; several with commas between them speak as an ensemble."
@@ -88,20 +88,7 @@ def read_prompts() -> list[str]:
     if _PROMPT_FILE.value and _PROMPT.value:
         raise UserError("--prompt and --prompt_file cannot both be given. Leave one of them out.")
     if _PROMPT_FILE.value:
-        try:
-            text = Path(_PROMPT_FILE.value).read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"Cannot read --prompt_file={_PROMPT_FILE.value}: {error.strerror}."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"--prompt_file={_PROMPT_FILE.value} is not UTF-8, first at byte {error.start}."
-            ) from error
-        if not text.strip():
-            raise UserError(f"--prompt_file={_PROMPT_FILE.value} is empty. Give one prompt a line.")
-        # Not splitlines(): a prompt may hold U+2028 and its like.
-        return text.removesuffix("\n").split("\n")
+        return read_lines(_PROMPT_FILE.value, "--prompt_file", "prompt")
     try:
         return [sys.stdin.read() if prompt == "-" else prompt for prompt in _PROMPT.value or []]
     except UnicodeDecodeError as error:

@@ -7,6 +7,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from export import saved_model
 from tests.export import fake_run
+from tests.graphs import functions_of
 from tflm.errors import UserError
 from tflm.text.byte import ByteTokenizer
 
@@ -112,7 +113,7 @@ def test_embed_gives_the_input_embedding(zoo_run, loaded_saved_model):
 def test_the_graph_holds_no_op_that_only_xla_knows(zoo_run, loaded_saved_model):
     graph = saved_model_pb2.SavedModel()
     graph.ParseFromString((loaded_saved_model.folder / "saved_model.pb").read_bytes())
-    functions = graph.meta_graphs[0].graph_def.library.function
+    functions = functions_of(graph.meta_graphs[0].graph_def)
     assert len(functions) > 5
     names = {node.op for function in functions for node in function.node_def}
     assert not [name for name in names if name.startswith("Xla")]

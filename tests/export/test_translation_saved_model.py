@@ -9,6 +9,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from export import lengths, saved_model
 from tests.export.translation_runs import translation_run, translations
+from tests.graphs import functions_of, nodes_of
 
 TEXTS = ["The old horse runs here.", "", "A cat!", "the fox is in the wet garden"]
 ENCODERS = ("transformer_rotary", "lstm_input_feeding")
@@ -121,9 +122,9 @@ def test_serving_default_takes_text_alone(written):
 def test_the_graph_holds_no_op_that_only_xla_knows(written, name):
     graph = saved_model_pb2.SavedModel()
     graph.ParseFromString((written(name).folder / "saved_model.pb").read_bytes())
-    functions = graph.meta_graphs[0].graph_def.library.function
-    assert len(functions) > 5
-    assert not [n.op for f in functions for n in f.node_def if n.op.startswith("Xla")]
+    graph_def = graph.meta_graphs[0].graph_def
+    assert len(functions_of(graph_def)) > 5
+    assert not [node.op for node in nodes_of(graph_def) if node.op.startswith("Xla")]
 
 
 def test_what_does_not_fit_is_refused(written):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests import zoo
+from tests.graphs import nodes_of
 from tflm import models
 from tflm.metrics import cross_entropy as module
 from tflm.metrics.cross_entropy import cross_entropy, loss, scores
@@ -151,12 +152,8 @@ def test_half_precision_has_nearly_the_gradients_of_numpy(precision, batch):
 
 def tensors(graph) -> list[tuple[str, int]]:
     """Name and number of elements of all that a graph and the functions it calls compute."""
-    definition = graph.as_graph_def(add_shapes=True)
-    nodes = [*definition.node]
-    for function in definition.library.function:
-        nodes += function.node_def
     sizes = []
-    for node in nodes:
+    for node in nodes_of(graph.as_graph_def(add_shapes=True)):
         for shape in node.attr["_output_shapes"].list.shape:
             sizes.append((node.name, math.prod(max(d.size, 0) for d in shape.dim)))
     return sizes

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from nasty_strings import INVALID_UTF8, LONG_STRINGS, NASTY_STRINGS, random_strings
 
+from tests.graphs import nodes_of
 from tflm.text.tokenizer import TokenizerConfig, train
 
 PROSE = list(pydoc_data.topics.topics.values())
@@ -164,8 +165,7 @@ def test_plain_kinds_need_no_op_outside_tensorflow():
         twin = train(CONFIGS[name], TEXTS).in_graph()
         for function in (twin.tokenize, twin.detokenize):
             graph = function.get_concrete_function().graph.as_graph_def()
-            ops = {node.op for node in graph.node}
-            ops |= {node.op for f in graph.library.function for node in f.node_def}
+            ops = {node.op for node in nodes_of(graph)}
             assert not {op for op in ops if "Sentencepiece" in op or "NormalizeUTF8" in op}
 
 

@@ -17,7 +17,7 @@ HIDDEN = -1e9  # added to the score of a key that may not be seen; finite in bfl
 
 
 def check_heads(config) -> None:
-    """Whether the heads of a GPTConfig or Seq2SeqTransformerConfig fit its widths; else a UserError."""
+    """Raises UserError where the heads of a config, as of `transformer_block.check_block`, do not fit its widths."""
     if config.hidden_dim % config.num_heads:
         raise UserError(
             "`num_heads` must divide `hidden_dim`. "

@@ -2,10 +2,25 @@
 
 import keras
 
-from tflm.layers.attention import Attention
+from tflm.config import check_choices, check_ranges
+from tflm.layers.attention import Attention, check_heads
 from tflm.layers.dropout import Dropout
-from tflm.layers.feed_forward import FeedForward
-from tflm.layers.normalization import normalization
+from tflm.layers.feed_forward import ACTIVATIONS, FeedForward
+from tflm.layers.normalization import NORMALIZATIONS, normalization
+
+
+def check_block(config) -> None:
+    """Raises UserError for a GPTConfig or Seq2SeqTransformerConfig that no block can be made of."""
+    check_ranges(
+        config,
+        num_heads=(1, None),
+        num_key_value_heads=(1, None),
+        hidden_dim=(1, None),
+        intermediate_dim=(1, None),
+        dropout=(0, 1),
+    )
+    check_choices(config, normalization=NORMALIZATIONS, activation=ACTIVATIONS)
+    check_heads(config)
 
 
 class TransformerBlock(keras.layers.Layer):

@@ -6,8 +6,9 @@ losses is known with the losses,
 
     d loss / d logits = p (1 + 2 z log Z) - (1 - s) [i = label] - s / V
 
-so the forward pass already adds up that of the table and keeps that of the hidden states: nothing is computed twice,
-and no logits are kept.
+so that in chunks the forward pass already adds up that of the table and keeps that of the hidden states: nothing is
+computed twice, and no logits are kept. In one piece the exponentials are kept, and the gradient is taken when it is
+asked for.
 
 Shapes: B batch, T time, N = B * T positions in C chunks of R rows, D hidden, V vocabulary.
 """

@@ -13,14 +13,12 @@ import functools
 import keras
 from keras import ops
 
-from tflm.config import check_ranges
-from tflm.errors import unknown_name
-from tflm.layers.attention import check_heads, within_documents
+from tflm.config import check_choices, check_ranges
+from tflm.layers.attention import within_documents
 from tflm.layers.dropout import Dropout
-from tflm.layers.feed_forward import ACTIVATIONS
-from tflm.layers.normalization import NORMALIZATIONS, normalization
+from tflm.layers.normalization import normalization
 from tflm.layers.recompute import recomputed
-from tflm.layers.transformer_block import TransformerBlock
+from tflm.layers.transformer_block import TransformerBlock, check_block
 from tflm.models.language_model import LanguageModel
 
 POSITIONS = ("learned", "rotary")
@@ -57,22 +55,11 @@ class GPTConfig:
             self,
             vocabulary_size=(0, None),
             num_layers=(1, None),
-            num_heads=(1, None),
-            num_key_value_heads=(1, None),
-            hidden_dim=(1, None),
-            intermediate_dim=(1, None),
             max_sequence_length=(1, None),
-            dropout=(0, 1),
             stochastic_depth=(0, 1),
         )
-        check_heads(self)
-        for field, choices in (
-            ("positions", POSITIONS),
-            ("normalization", NORMALIZATIONS),
-            ("activation", ACTIVATIONS),
-        ):
-            if getattr(self, field) not in choices:
-                raise unknown_name(field, getattr(self, field), choices)
+        check_choices(self, positions=POSITIONS)
+        check_block(self)
 
 
 class GPT(LanguageModel):

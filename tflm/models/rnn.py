@@ -13,8 +13,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from tflm.config import check_ranges
-from tflm.errors import unknown_name
+from tflm.config import check_choices, check_ranges
 from tflm.layers.dropout import Dropout, WordDropout
 from tflm.layers.recurrent import CELLS, Recurrent
 from tflm.models.language_model import LanguageModel
@@ -64,8 +63,7 @@ class RNNConfig:
             embedding_dim=(1, None),
             **{name: (0, 1) for name in rates},
         )
-        if self.cell not in CELLS:
-            raise unknown_name("cell", self.cell, CELLS)
+        check_choices(self, cell=CELLS)
 
     @property
     def widths(self) -> list[int]:

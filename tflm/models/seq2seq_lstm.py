@@ -11,8 +11,8 @@ import dataclasses
 
 from keras import ops
 
-from tflm.config import check_ranges
-from tflm.errors import UserError, unknown_name
+from tflm.config import check_choices, check_ranges
+from tflm.errors import UserError
 from tflm.layers.attentive_lstm import AttentiveLSTM
 from tflm.layers.bidirectional import Bidirectional
 from tflm.layers.dropout import Dropout
@@ -65,8 +65,7 @@ class Seq2SeqLSTMConfig:
             max_sequence_length=(1, None),
         )
         check_sharing(self)
-        if self.attention not in SCORES:
-            raise unknown_name("attention", self.attention, SCORES)
+        check_choices(self, attention=SCORES)
         if self.hidden_dim % 2:
             raise UserError(
                 "`hidden_dim` must be even: each direction of the encoder has half of it. "

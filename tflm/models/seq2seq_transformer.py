@@ -15,14 +15,12 @@ import dataclasses
 import keras
 from keras import ops
 
-from tflm.config import check_ranges
-from tflm.errors import UserError, unknown_name
-from tflm.layers.attention import check_heads
+from tflm.config import check_choices, check_ranges
+from tflm.errors import UserError
 from tflm.layers.dropout import Dropout
-from tflm.layers.feed_forward import ACTIVATIONS
-from tflm.layers.normalization import NORMALIZATIONS, normalization
+from tflm.layers.normalization import normalization
 from tflm.layers.sinusoids import sinusoids
-from tflm.layers.transformer_block import TransformerBlock
+from tflm.layers.transformer_block import TransformerBlock, check_block
 from tflm.models.sequence_to_sequence import SequenceToSequence, check_sharing, source_mask
 
 POSITIONS = ("sinusoidal", "learned", "rotary")
@@ -72,24 +70,13 @@ class Seq2SeqTransformerConfig:
             source_vocabulary_size=(0, None),
             num_layers=(1, None),
             num_encoder_layers=(1, None),
-            num_heads=(1, None),
-            num_key_value_heads=(1, None),
-            hidden_dim=(1, None),
-            intermediate_dim=(1, None),
             max_source_length=(1, None),
             max_sequence_length=(1, None),
-            dropout=(0, 1),
             attention_dropout=(0, 1),
         )
         check_sharing(self)
-        check_heads(self)
-        for field, choices in (
-            ("positions", POSITIONS),
-            ("normalization", NORMALIZATIONS),
-            ("activation", ACTIVATIONS),
-        ):
-            if getattr(self, field) not in choices:
-                raise unknown_name(field, getattr(self, field), choices)
+        check_choices(self, positions=POSITIONS)
+        check_block(self)
         if self.positions == "sinusoidal" and self.hidden_dim % 2:
             raise UserError(
                 f"Sinusoidal positions need an even `hidden_dim`. Received: {self.hidden_dim}."

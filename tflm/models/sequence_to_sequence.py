@@ -6,7 +6,8 @@ Shapes: B batch, S source time, T target time, D what goes into the output layer
 import keras
 from keras import ops
 
-from tflm.errors import UserError, unknown_name
+from tflm.config import check_choices
+from tflm.errors import UserError
 from tflm.models.initialization import glorot_uniform, normal_by_width
 from tflm.models.language_model import LanguageModel
 
@@ -95,8 +96,7 @@ def check_sharing(config) -> None:
     Raises:
         UserError: for an unknown way of sharing, and for two vocabularies in one table.
     """
-    if config.share_embeddings not in SHARING:
-        raise unknown_name("share_embeddings", config.share_embeddings, SHARING)
+    check_choices(config, share_embeddings=SHARING)
     sizes = {config.vocabulary_size, config.source_vocabulary_size} - {0}
     if config.share_embeddings == "all" and len(sizes) > 1:
         raise UserError(

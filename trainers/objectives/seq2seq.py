@@ -8,9 +8,9 @@ Vaswani et al. 2017, "Attention Is All You Need", section 5: label smoothing of 
 
 import dataclasses
 
-from tflm.config import check_ranges
+from tflm.config import check_choices, check_ranges
 from tflm.data.features import LABELS, SOURCE_IDS, TOKEN_IDS, WEIGHTS
-from tflm.errors import UserError, unknown_name
+from tflm.errors import UserError
 from tflm.metrics import rouge, translation
 from tflm.text.tokenizer import TokenizerConfig
 
@@ -59,8 +59,7 @@ class Seq2SeqConfig:
                 "`prompt_format` must hold {source} once, for the text that is read. "
                 f"Received: {self.prompt_format!r}."
             )
-        if self.metric not in METRICS:
-            raise unknown_name("objective.metric", self.metric, METRICS)
+        check_choices(self, "objective.", metric=METRICS)
         if self.metric == "bleu":
             translation.check_tokenizer(self.metric_words or "13a")
         else:
