@@ -9,30 +9,19 @@ Chinese, here titles of abstracts: `--corpus=csl_title.train.tsv --config.data.s
 sources beside it, the baseline that must be beaten.
 """
 
-from trainers.experiment import Experiment, TrainConfig
-from trainers.objectives.seq2seq import Seq2SeqConfig
+import dataclasses
+
+from trainers.experiment import Experiment
 from trainers.recipes import translate_transformer
 
 
 def get_config() -> Experiment:
     beside = translate_transformer.get_config()
-    beside.model.max_source_length = 512
-    return Experiment(
-        model=beside.model,
-        objective=Seq2SeqConfig(
-            label_smoothing=0.1, max_source_tokens=384, max_target_tokens=96, metric="rouge"
+    return dataclasses.replace(
+        beside,
+        model=dataclasses.replace(beside.model, max_source_length=512),
+        objective=dataclasses.replace(
+            beside.objective, max_source_tokens=384, max_target_tokens=96, metric="rouge"
         ),
-        tokenizer=beside.tokenizer,
-        train=TrainConfig(
-            steps=4000,
-            batch_size=32,
-            sequence_length=128,
-            learning_rate=1e-3,
-            warmup_steps=800,
-            schedule="inverse_sqrt",
-            weight_decay=1e-4,
-            beta_2=0.98,
-            eval_every=400,
-            keep_checkpoints=5,
-        ),
+        train=dataclasses.replace(beside.train, batch_size=32, sequence_length=128, eval_every=400),
     )

@@ -7,8 +7,10 @@
 A text is `bos, source, line break, target, eos`, and the loss is on the target alone. About 8 million parameters.
 """
 
+import dataclasses
+
 from tflm.models.gpt import GPTConfig
-from trainers.experiment import Experiment, TrainConfig
+from trainers.experiment import Experiment
 from trainers.recipes import translate_transformer
 
 
@@ -20,16 +22,11 @@ def get_config() -> Experiment:
         ),
         objective=beside.objective,
         tokenizer=beside.tokenizer,
-        train=TrainConfig(
-            steps=beside.train.steps,
-            batch_size=64,
+        train=dataclasses.replace(
+            beside.train,
             sequence_length=128,
-            learning_rate=1e-3,
             warmup_steps=400,
             schedule="cosine",
             weight_decay=0.1,
-            beta_2=0.98,
-            eval_every=beside.train.eval_every,
-            keep_checkpoints=beside.train.keep_checkpoints,
         ),
     )

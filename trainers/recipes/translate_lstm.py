@@ -5,8 +5,10 @@ python -m trainers.train --config=translate_lstm --corpus=train.de,train.en
     --run_dir=runs/translate_lstm
 """
 
+import dataclasses
+
 from tflm.models.seq2seq_lstm import Seq2SeqLSTMConfig
-from trainers.experiment import Experiment, TrainConfig
+from trainers.experiment import Experiment
 from trainers.recipes import translate_transformer
 
 
@@ -23,16 +25,5 @@ def get_config() -> Experiment:
         ),
         objective=beside.objective,
         tokenizer=beside.tokenizer,
-        train=TrainConfig(
-            steps=beside.train.steps,
-            batch_size=beside.train.batch_size,
-            sequence_length=beside.train.sequence_length,
-            learning_rate=1e-3,
-            warmup_steps=100,
-            schedule="cosine",
-            weight_decay=1e-4,
-            beta_2=0.98,
-            eval_every=beside.train.eval_every,
-            keep_checkpoints=beside.train.keep_checkpoints,
-        ),
+        train=dataclasses.replace(beside.train, warmup_steps=100, schedule="cosine"),
     )
