@@ -35,6 +35,12 @@ class ByteTokenizer(Tokenizer):
             for text in texts
         ]
 
+    def _encode_with_offsets(self, text):
+        data = np.frombuffer(text.encode("utf-8"), np.uint8)
+        begins = (data & 0xC0) != 0x80  # all others continue a character
+        ends = np.cumsum(begins)
+        return self._encode([text])[0], np.stack([ends - 1, ends], axis=1)
+
     def _decode(self, ids):
         # 0xFF is never part of UTF-8, so <unk> becomes U+FFFD like every other stray byte.
         data = bytes(0xFF if i == UNK_ID else i - FIRST_BYTE_ID for i in ids)

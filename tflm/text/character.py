@@ -45,6 +45,10 @@ class CharacterTokenizer(VocabularyTokenizer):
         codes = (np.frombuffer(text.encode("utf-32-le"), "<u4") for text in texts)
         return [self._ids[np.minimum(code, unknown)] for code in codes]
 
+    def _encode_with_offsets(self, text):
+        starts = np.arange(len(text))
+        return self._encode([text])[0], np.stack([starts, starts + 1], axis=1)
+
     def _decode(self, ids):
         return "".join("\ufffd" if i == UNK_ID else self.pieces[i - FIRST_PIECE_ID] for i in ids)
 

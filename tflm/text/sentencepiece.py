@@ -20,6 +20,8 @@ import io
 import pathlib
 import tempfile
 
+import numpy as np
+
 from tflm.errors import UserError, unknown_name
 from tflm.text.normalize import normalize
 from tflm.text.tokenizer import (
@@ -127,6 +129,23 @@ class SentencePieceTokenizer(Tokenizer):
                 ids += next(encoded)
             results.append(ids)
         return results
+
+    def _encode_with_offsets(self, text):
+        from sentencepiece import sentencepiece_pb2
+
+        ids, lengths = [], []
+        segments = text_segments(text)
+        # Not its offsets: some versions of the library count them in bytes, others in characters.
+        protos = self._processor.encode(segments, out_type="serialized_proto", num_threads=1)
+        for data in protos:
+            for piece in sentencepiece_pb2.SentencePieceText.FromString(data).pieces:
+                ids.append(piece.id)
+                lengths.append(len(piece.surface))
+        ends = np.cumsum(lengths, dtype=np.int64)
+        starts = ends - lengths
+        # Of the bytes of a character, the last has all of it, the others nothing.
+        owner = np.searchsorted(ends, starts, side="right")
+        return ids, np.stack([starts[owner], ends[owner]], axis=1)
 
     def _decode(self, ids):
         return self._processor.decode(ids) if ids else ""

@@ -18,8 +18,11 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from tflm.errors import UserError, unknown_name
 from tflm.text import normalize
+from tflm.text.alignment import normalize_with_spans
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")
@@ -102,6 +105,13 @@ class Tokenizer(abc.ABC):
     def _encode(self, texts: list[str]) -> list:
         """A sequence of ids for every normalised text."""
 
+    def _encode_with_offsets(self, text: str) -> tuple:
+        """The ids of a normalised text, and (T, 2) where in it each stands; see `encode_with_offsets`."""
+        raise UserError(
+            f"A tokenizer of the kind {self.kind!r} cannot say where in a text its tokens stand. "
+            "Choose another with --config.tokenizer.kind."
+        )
+
     @abc.abstractmethod
     def _decode(self, ids: list[int]) -> str:
         """The text of ids that are UNK_ID or at least 4, and below the vocabulary size."""
@@ -130,6 +140,24 @@ class Tokenizer(abc.ABC):
     def encode_batch(self, texts: Sequence[str]) -> list:
         """A list or integer array of ids for every text."""
         return self._encode([normalize.normalize(text, self.normalization) for text in texts])
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], np.ndarray]:
+        """The ids of `text`, and where in it each of them stands.
+
+        Returns:
+            ids: those of `encode`, T of them.
+            offsets: (T, 2) int32. Token t is about `text[offsets[t, 0] : offsets[t, 1]]`, which is never empty. A token
+                that is a part of a character, such as a byte, has the whole character; so has one that came from a
+                part of what normalization made of it.
+
+        Raises:
+            UserError: by a kind of tokenizer that cannot say.
+        """
+        normalized, spans = normalize_with_spans(text, self.normalization)
+        ids, offsets = self._encode_with_offsets(normalized)
+        offsets = np.asarray(offsets, np.int32).reshape(-1, 2)
+        offsets = np.stack([spans[offsets[:, 0], 0], spans[offsets[:, 1] - 1, 1]], axis=1)
+        return [int(token_id) for token_id in ids], offsets
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, without <pad>, <s>, </s>; an id out of range counts as <unk>."""

@@ -157,6 +157,14 @@ class WordTokenizer(VocabularyTokenizer):
         known = self.ids.get
         return [[known(word, UNK_ID) for word in self._words(text)] for text in texts]
 
+    def _encode_with_offsets(self, text):
+        offsets, end = [], 0
+        for word in self._words(text):
+            start = text.index(word, end)  # only white space is between words
+            end = start + len(word)
+            offsets.append((start, end))
+        return self._encode([text])[0], offsets
+
     def _decode(self, ids):
         unknown = SPECIAL_PIECES[UNK_ID]
         text = " ".join(unknown if i == UNK_ID else self.pieces[i - FIRST_PIECE_ID] for i in ids)
