@@ -5,7 +5,7 @@ import lzma
 import pytest
 
 from tflm.data.corpora import DataConfig, resolve
-from tflm.data.labelled import LabelledText, labelled_texts, read_labelled
+from tflm.data.labelled import LabelledText, labelled_examples, labelled_texts, read_labelled
 from tflm.errors import UserError
 
 TEXTS, LABELS = ["a stirring , funny film", "no 3 tabs\tin it", "why ?"], ["1", "0", "0"]
@@ -68,6 +68,153 @@ def test_more_than_is_looked_at_first(write):
     rows = [(f"text {i}", f"label {i % 3}") for i in range(2500)]
     texts, labels = read_labelled(write("".join(f"{t}\t{c}\n" for t, c in rows)))
     assert list(zip(texts, labels, strict=True)) == rows
+
+
+def examples(path, **settings):
+    config = DataConfig(corpus=str(path), **settings)
+    (file,) = resolve(config, None)["train"].files
+    found = list(labelled_examples(file, config))
+    if any(example.second for example in found):
+        return [(e.labels, e.text, e.second) for e in found]
+    return [(e.labels, e.text) for e in found]
+
+
+def test_jsonl(write):
+    content = '{"text": " good", "label": 1, "id": 7}\n\n{"text": "bad", "Label": "neg"}\n'
+    assert read_labelled(write(content, "set.jsonl")) == (["good", "bad"], ["1", "neg"])
+    content = '{"review": "good", "stars": 5}\n'
+    config = DataConfig(text_field="review", label_column="stars")
+    assert read_labelled(write(content, "set.jsonl"), config) == (["good"], ["5"])
+
+
+PAIRS = [(("1",), "one text", "other"), (("0",), "a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "settings"),
+    [
+        (
+            "index\tsentence1\tsentence2\tlabel\n0\tone text\tother\t1\n1\ta\tb\t0\n",
+            "set.tsv",
+            {"text_column": "sentence1", "second_text_column": "sentence2"},
+        ),
+        (
+            "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t8\t9\tone text\tother\n0\t8\t9\ta\tb\n",
+            "set.tsv",
+            {
+                "label_column": "Quality",
+                "text_column": "#1 String",
+                "second_text_column": "#2 String",
+            },
+        ),
+        (
+            "1,one text,other\n0,a,b\n",
+            "set.csv",
+            {"label_column": "0", "text_column": "1", "second_text_column": "2"},
+        ),
+        (
+            '{"text": "one text", "b": "other", "label": 1}\n{"text": "a", "b": "b", "label": 0}\n',
+            "set.jsonl",
+            {"second_text_column": "b"},
+        ),
+    ],
+)
+def test_pairs(write, content, name, settings):
+    assert examples(write(content, name), **settings) == PAIRS
+
+
+def test_a_table_without_names_of_columns(write):
+    """CoLA: the label in the second of four columns, of which the third is empty."""
+    path = write("gj04\t1\t\tThe sea.\ngj04\t0\t*\tThe see.\n", "set.tsv")
+    config = DataConfig(label_column="1", text_column="3")
+    assert read_labelled(path, config) == (["The sea.", "The see."], ["1", "0"])
+    path = write("x\tlabel\t\ttext\ngj04\t1\t\tThe sea.\n", "set.tsv")
+    assert read_labelled(path, config) == (["The sea."], ["1"])
+    path = write("good\tpos\nbad\tneg\nworse\tneg\n")
+    assert read_labelled(path, DataConfig(label_column="1"))[1] == ["pos", "neg", "neg"]
+
+
+SEVERAL = [(("a", "b"), "one text"), (("c",), "other")]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "settings"),
+    [
+        ("__label__a __label__b one text\n__label__c other\n", "set.txt", {}),
+        ("a, b\tone text\nc\tother\n", "set.txt", {"label_separator": ","}),
+        ("labels,text\na|b,one text\nc,other\n", "set.csv", {"label_separator": "|"}),
+        (
+            '{"text": "one text", "labels": ["a", "b"]}\n{"text": "other", "labels": ["c"]}\n',
+            "set.jsonl",
+            {},
+        ),
+        (
+            '{"text": "one text", "label": "a b"}\n{"text": "other", "label": "c"}\n',
+            "set.jsonl",
+            {"label_separator": " "},
+        ),
+    ],
+)
+def test_several_labels(write, content, name, settings):
+    assert examples(write(content, name), **settings) == SEVERAL
+
+
+def test_no_label_where_there_may_be_several(write):
+    settings = {"label_separator": ","}
+    path = write("text\tlabel\none\ta,b\ntwo\t\n")
+    assert examples(path, **settings) == [(("a", "b"), "one"), ((), "two")]
+    path = write("label\ttext\n\ttwo\na\tone\n")
+    assert examples(path, **settings) == [((), "two"), (("a",), "one")]
+    path = write('{"text": "one", "labels": []}', "set.jsonl")
+    assert examples(path) == [((), "one")]
+
+
+def test_who_learns_from_single_labels_says_so(write):
+    path = write("__label__a one\n__label__a __label__b two\n")
+    with pytest.raises(UserError, match="line 2: wanted .* one label for each. Received: '__labe"):
+        read_labelled(path)
+    for field, what in (("second_text_column", "pairs of"), ("label_separator", "several labels")):
+        with pytest.raises(UserError, match=f"--config.data.{field} is for {what} .*Received: 'x'"):
+            read_labelled(path, DataConfig(**{field: "x"}))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "settings", "message"),
+    [
+        ("__label__a b\n", "set.txt", {"second_text_column": "x"}, "has no columns, so that --co"),
+        ("a\tb\tc\n", "set.tsv", {"second_text_column": "2"}, "line 1: no column is called label"),
+        (
+            "label\ta\tb\n",
+            "set.tsv",
+            {"text_column": "a", "second_text_column": "c"},
+            r"no column 'c' \(label, a, b\). Name the one that holds the second text with --config",
+        ),
+        (
+            "label\ta\tb\n1\tx\t \n",
+            "set.csv",
+            {"label_column": "9"},
+            "no column '9' .*that holds the label with --config.data.label_column, or give its",
+        ),
+        (
+            "label,a,b\n1,x, \n",
+            "set.csv",
+            {"text_column": "a", "second_text_column": "b"},
+            "line 2: wanted a label and two texts, in 3 columns. Received: '1,x, '",
+        ),
+        (
+            '{"text": "a"}\n',
+            "set.jsonl",
+            {},
+            "line 1: wanted a label, or a list of them, as 'label'",
+        ),
+        ('{"text": "a", "label": 0.5}\n', "set.jsonl", {}, "line 1: wanted a label, or a list"),
+        ('{"text": "a", "label": " "}\n', "set.jsonl", {}, "line 1: wanted a label as 'label'"),
+        ('{"text": " ", "label": 1}\n', "set.jsonl", {}, "line 1: wanted a text that is not empty"),
+    ],
+)
+def test_what_is_wrong_with_pairs_and_several_labels(write, content, name, settings, message):
+    with pytest.raises(UserError, match=message):
+        examples(write(content, name), **settings)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ class DataConfig:
         synthetic_corpus: pairs of texts that are trained on beside those of `corpus`, and never in another split.
         folds, fold: of cross-validation: the validation split is the fold-th (from 0) of so many equal parts of what
             is not the test split; 0 folds for none. See `trainers.cross_validate`.
+        label_column: of labelled texts, the column of a table or the field of JSONL that holds the label: a name, or a
+            number from 0; "" for the one called label or the like. See `tflm.data.labelled`.
+        label_separator: stands between several labels of one text in that column; "" where each has one.
+        second_text_column: of labelled pairs of texts, the column or the field of the second; "" where there is none.
+        word_column, tag_column: of tagged words, the columns of a word and its tag: numbers from 0, or below 0 counted
+            from the last. See `tflm.data.tagged`.
         workers: processes that tokenize; 0 for as many as there are cores.
     """
 
@@ -62,6 +68,11 @@ class DataConfig:
     source_column: str = ""
     target_column: str = ""
     synthetic_corpus: str | None = None
+    label_column: str = ""
+    label_separator: str = ""
+    second_text_column: str = ""
+    word_column: int = 0
+    tag_column: int = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +219,14 @@ def source_file(path: Path, name: str, default_format: str | None) -> SourceFile
     compression = suffixes.pop() if suffixes and suffixes[-1] in DECOMPRESSORS else ""
     kind = suffixes[-1] if suffixes and suffixes[-1] in FORMATS else default_format
     return None if kind is None else SourceFile(path, name or path.name, kind, compression)
+
+
+def files_at(path, config: DataConfig, read) -> tuple[SourceFile, ...]:
+    """The files of a file or folder to read (by `read(file, config)`); UserError where there is none."""
+    if not Path(path).expanduser().exists():
+        raise UserError(f"Cannot read {path}: there is no such file. Give one that exists.")
+    config = dataclasses.replace(config, corpus=str(path), validation_corpus=None, test_corpus=None)
+    return readable(resolve(config, cache_folder())["train"], config, read)[0]
 
 
 def documents(

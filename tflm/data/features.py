@@ -1,9 +1,10 @@
 """The names in a batch, and the one place that says who adds BOS and EOS.
 
-A document is stored as `bos, tokens..., eos`, the source of a pair without the bos. `tflm.data.encode.encode_documents`
-adds both, and nothing else does: `Tokenizer.encode` adds neither. The model reads `token_ids` and predicts `labels`,
-the same stream one token later. A label that is `bos` carries no information (it always follows
-`eos`), so its weight is 0: everything else is predicted exactly once.
+A document is stored as `bos, tokens..., eos`, the source of a pair without the bos. `encode.encode_documents` adds both
+to a document, `word_alignment.word_windows` and `passages.encode_passage` to a window of one, and nothing else does:
+`Tokenizer.encode` adds neither. The model reads `token_ids` and predicts `labels`, the same stream one token later. A
+label that is `bos` carries no information (it always follows `eos`), so its weight is 0: everything else is predicted
+exactly once.
 
 Shapes: B batch, T time.
 """

@@ -28,6 +28,11 @@ _FIELDS = (
     "fold",
     "source_column",
     "target_column",
+    "label_column",
+    "label_separator",
+    "second_text_column",
+    "word_column",
+    "tag_column",
 )
 # All other modules of the two rooms count, so that a new one is never forgotten.
 _NO_INFLUENCE = {

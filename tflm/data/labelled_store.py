@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tflm.data.corpora import SPLITS, Corpus, DataConfig, readable
+from tflm.data.corpora import SPLITS, Corpus, DataConfig, files_at, readable
 from tflm.data.duplicates import SeenHashes
 from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, in_batches
-from tflm.data.labelled import FORMS, files_at, labelled_texts
+from tflm.data.labelled import FORMS, labelled_texts
 from tflm.data.readers import BadFile
 from tflm.data.split_files import SplitFiles, TokenFiles, card_of, check_filled
 from tflm.data.split_in_memory import split_in_memory
@@ -114,7 +114,7 @@ def labelled_split(
         UserError: for what cannot be read, a wrong line, a label that is not among `labels`.
     """
     config = dataclasses.replace(config, workers=1)
-    reading = _Reading({"train": files_at(path, config)}, config, tokenizer)
+    reading = _Reading({"train": files_at(path, config, labelled_texts)}, config, tokenizer)
     ids, parts, done = {label: i for i, label in enumerate(labels)}, [], 0
     for (_, rows), batch in reading.encoded():
         parts.append((batch, _known_ids(rows, ids)))

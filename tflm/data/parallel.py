@@ -33,6 +33,7 @@ from tflm.data.corpora import DataConfig, SourceFile
 from tflm.data.documents import raw_lines
 from tflm.data.readers import (
     BadFile,
+    column_place,
     csv_rows,
     json_records,
     json_text,
@@ -149,14 +150,9 @@ def _columns(path: Path, number: int, row: list[str], config: DataConfig, separa
             wanted = f"a source and a target with {between} between them"
             raise wrong_line(path, number, wanted, row[0])
         return _Columns(0, 1, named=False)
-    numbers = [int(column) if column.isdecimal() else None for column in wanted]
-    named = None in numbers
-    for place, (column, name) in enumerate(zip(wanted, NAMES, strict=True)):
-        if numbers[place] is None and column in names:
-            numbers[place] = names.index(column)
-        elif numbers[place] is None or numbers[place] >= len(names):
-            raise BadFile(
-                f"{path}, line {number}: no column {column!r} ({', '.join(names)[:200]}). Name the one that holds the "
-                f"{name} with --config.data.{name}_column, or give its number from 0."
-            )
-    return _Columns(*numbers, named=named)
+    named = not all(column.isdecimal() for column in wanted)
+    options = [f"{name}_column" for name in NAMES]
+    places = (
+        column_place(path, number, names, *pair) for pair in zip(wanted, options, strict=True)
+    )
+    return _Columns(*places, named=named)

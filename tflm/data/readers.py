@@ -229,6 +229,23 @@ def csv_rows(path, blocks) -> Iterator[tuple[int, list[str]]]:
         raise bad_file(path, f"line {reader.line_num} is not CSV ({error})") from error
 
 
+def column_place(path, number: int, names: list[str], column: str, option: str) -> int:
+    """Which column the first row, `names`, or a number from 0 means; `option` is the field of DataConfig that names it.
+
+    Raises:
+        BadFile: where there is none.
+    """
+    if column.isdecimal() and int(column) < len(names):
+        return int(column)
+    if column in names:
+        return names.index(column)
+    what = option.removesuffix("_column").replace("_", " ")
+    raise BadFile(
+        f"{path}, line {number}: no column {column!r} ({', '.join(names)[:200]}). Name the one that holds the {what} "
+        f"with --config.data.{option}, or give its number from 0."
+    )
+
+
 def _column(path, numbered_rows, config) -> Iterator[Iterable[str]]:
     """The texts of one column: `text_column` is a number from 0, or a name in the first row."""
     column = config.text_column
