@@ -187,6 +187,7 @@ def _described(tokenizer) -> dict:
         "unk_id": tokenizer.unk_id,
         "bos_id": tokenizer.bos_id,
         "eos_id": tokenizer.eos_id,
+        "mask_id": tokenizer.mask_id,
     }
 
 

@@ -22,6 +22,7 @@ from export.sequence_signatures import require_within
 from export.source_reader import reader_of
 from export.text_vectors import TEXT, text_twin
 from tflm.generation.beam import BeamConfig, beam_search
+from tflm.generation.readers import never_written
 
 MAX_TOKENS = tf.TensorSpec((), tf.int32, name="max_tokens")
 
@@ -72,7 +73,7 @@ def text_signatures(run, module: tf.Module, functions: dict, beam: BeamConfig) -
             _step_of(functions),
             config=dataclasses.replace(beam, num_best=num_best),
             eos_id=tokenizer.eos_id,
-            blocked=(tokenizer.pad_id, tokenizer.bos_id),
+            blocked=never_written(tokenizer),
             **start,
         )
         return ids, lengths, tf.where(is_empty[:, None], 0.0, scores)

@@ -113,6 +113,9 @@ def _train(experiment: Experiment, folder: RunFolder, fit, group, until):
     objective = objectives.build(experiment.objective)
     with group.chief_first():
         tokenizer, source_tokenizer = _tokenizers(experiment, folder, objective, group.is_chief)
+    objectives.check_special_ids(
+        experiment.objective, models.family_of(experiment.model), tokenizer
+    )
     if hasattr(objective, "read_tokenizers"):
         objective.read_tokenizers(tokenizer, source_tokenizer)
     if not experiment.model.vocabulary_size:

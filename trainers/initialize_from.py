@@ -12,7 +12,6 @@ import numpy as np
 
 from tflm.data.word_chunks import word_counts
 from tflm.errors import UserError
-from tflm.text.tokenizer import SPECIAL_PIECES
 
 WORD_MARK = "\u2581"
 
@@ -41,9 +40,12 @@ def initialize_from(model, tokenizer, source: str, split, progress=None) -> str:
             f"model has {width}. Set --config.model.{_width_field(model)}={vectors.table.shape[1]}."
         )
     table = np.array(variable.value)
-    first = len(SPECIAL_PIECES)
+    special = {*tokenizer.special_ids}
+    num_tokens = tokenizer.vocabulary_size - len(special)
     rows, words = [], []
-    for token_id in range(first, tokenizer.vocabulary_size):
+    for token_id in range(tokenizer.vocabulary_size):
+        if token_id in special:
+            continue
         piece = tokenizer.piece(token_id).removeprefix(WORD_MARK)
         word = next((form for form in (piece, piece.lower()) if form and form in vectors), None)
         if word is not None:
@@ -51,15 +53,16 @@ def initialize_from(model, tokenizer, source: str, split, progress=None) -> str:
             words.append(word)
     if not rows:
         raise UserError(
-            f"train.init_from={source} knows none of the tokenizer's {tokenizer.vocabulary_size - first:,} tokens. "
+            f"train.init_from={source} knows none of the tokenizer's {num_tokens:,} tokens. "
             "Give vectors of words in the same language and case."
         )
     table[rows] = vectors.vectors(words)
     variable.assign(table)
     counts = word_counts(split, len(table))
+    counts[list(special)] = 0
     share = counts[rows].sum() / max(counts.sum(), 1)
     return (
-        f"{len(rows):,} of {tokenizer.vocabulary_size - first:,} tokens ({share:.1%} of the training text) start from "
+        f"{len(rows):,} of {num_tokens:,} tokens ({share:.1%} of the training text) start from "
         f"{source}."
     )
 

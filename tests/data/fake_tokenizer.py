@@ -27,5 +27,8 @@ class ByteTokenizer:
     def decode(self, ids):
         return bytes(int(i) - 4 for i in ids if i > 3).decode("utf-8")
 
+    def piece(self, token_id):
+        return ("<pad>", "<unk>", "<s>", "</s>")[token_id] if token_id < 4 else f"<{token_id - 4}>"
+
     def fingerprint(self):
         return f"{self.vocabulary_size} {self._unknown!r}"

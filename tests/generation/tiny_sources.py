@@ -60,7 +60,7 @@ class TinySources:
 class Letters:
     """The tokenizer of eight letters."""
 
-    pad_id, unk_id, bos_id, eos_id = 0, 1, 2, 3
+    special_ids = pad_id, unk_id, bos_id, eos_id = 0, 1, 2, 3
     vocabulary_size = 12
 
     def encode(self, text: str) -> list[int]:

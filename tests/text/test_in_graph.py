@@ -26,6 +26,8 @@ CONFIGS = {
     "normalized": TokenizerConfig(
         vocabulary_size=1500, normalization=("nfkc", "lowercase", "collapse_whitespace")
     ),
+    "wordpiece": TokenizerConfig(kind="wordpiece", vocabulary_size=3000),
+    "uncased": TokenizerConfig(kind="wordpiece", vocabulary_size=3000, uncased=True),
 }
 
 
@@ -129,12 +131,12 @@ def test_saved_model_in_a_fresh_process(tmp_path):
     calls, expected = [], []
     texts = [*NASTY_STRINGS[:-4], *random_strings(50, seed=9)]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
-    order = ["byte", "character", "words", "whitespace", "normalized"]
+    order = ["byte", "character", "words", "whitespace", "normalized", "uncased"]
     for name in order:
         tokenizer = train(CONFIGS[name], [*TEXTS, *NASTY_STRINGS])
         folder = str(tmp_path / name)
         _save(tokenizer.in_graph(), folder)
-        library = "text" if tokenizer.kind == "sentencepiece" else "none"
+        library = "text" if tokenizer.kind in ("sentencepiece", "wordpiece") else "none"
         arguments = ["loader", folder, library, str(tmp_path / "texts.json")]
         calls.append(f"argv = {arguments!r}\n{script}")
         ids = [tokenizer.encode(text) for text in texts]

@@ -1,4 +1,4 @@
-"""Every kind of tokenizer: identity, the four special ids, saving, fingerprints, worker processes."""
+"""Every kind of tokenizer: identity, the special ids, saving, fingerprints, worker processes."""
 
 import hashlib
 import io
@@ -30,6 +30,16 @@ CONFIGS = {
     "normalized": TokenizerConfig(
         kind="word", normalization=("nfkc", "lowercase", "collapse_whitespace")
     ),
+    "wordpiece": TokenizerConfig(kind="wordpiece", vocabulary_size=1500),
+    "uncased": TokenizerConfig(
+        kind="wordpiece", vocabulary_size=1500, uncased=True, normalization=("nfkc",)
+    ),
+}
+SPECIAL_PIECES = {
+    name: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    if config.kind == "wordpiece"
+    else ["<pad>", "<unk>", "<s>", "</s>"]
+    for name, config in CONFIGS.items()
 }
 LOSSLESS = ("byte", "unigram", "bpe")
 
@@ -64,7 +74,7 @@ def test_text_never_gives_special_ids(trained, name):
     allowed_unknown = name not in LOSSLESS
     for text in [*NASTY_STRINGS, *random_strings(100, seed=2)]:
         ids = set(map(int, tokenizer.encode(text)))
-        assert not ids & {0, 2, 3}
+        assert not ids & ({*tokenizer.special_ids} - {tokenizer.unk_id})
         assert allowed_unknown or 1 not in ids
         assert ids <= set(range(tokenizer.vocabulary_size))
 
@@ -74,8 +84,11 @@ def test_special_ids_are_the_same_everywhere(trained, name):
     tokenizer = trained[name]
     assert (tokenizer.pad_id, tokenizer.unk_id) == (0, 1)
     assert (tokenizer.bos_id, tokenizer.eos_id) == (2, 3)
-    assert [tokenizer.piece(i) for i in range(4)] == ["<pad>", "<unk>", "<s>", "</s>"]
-    assert [tokenizer.token_id(p) for p in ("<pad>", "<unk>", "<s>", "</s>")] == [0, 1, 2, 3]
+    special = SPECIAL_PIECES[name]
+    assert tokenizer.special_ids == tuple(range(len(special)))
+    assert tokenizer.mask_id == (4 if len(special) == 5 else None)
+    assert [tokenizer.piece(i) for i in tokenizer.special_ids] == special
+    assert [tokenizer.token_id(piece) for piece in special] == list(tokenizer.special_ids)
     ids = tokenizer.encode("the text")
     assert tokenizer.decode([2, ids[0], 0, *ids[1:], 3, 0]) == tokenizer.decode(ids)
 
@@ -84,7 +97,7 @@ def test_special_ids_are_the_same_everywhere(trained, name):
 def test_ids_out_of_range_decode_as_unknown(trained, name):
     tokenizer = trained[name]
     unknown = tokenizer.decode([1])
-    assert unknown in ("\ufffd", "<unk>")
+    assert unknown in ("\ufffd", "<unk>", "[UNK]")
     assert tokenizer.decode([tokenizer.vocabulary_size]) == unknown
     assert tokenizer.decode([-1]) == unknown
     with pytest.raises(UserError, match=f"0 to {tokenizer.vocabulary_size - 1}. Received: -1"):
@@ -134,8 +147,8 @@ def test_saved_and_loaded_is_the_same(trained, name, tmp_path):
         assert loaded.encode(text) == tokenizer.encode(text)
         assert loaded.decode(loaded.encode(text)) == tokenizer.decode(tokenizer.encode(text))
     names = {path.name for path in (tmp_path / "tokenizer").iterdir()}
-    expected = {"tokenizer.json", "tokenizer.model"} if tokenizer.kind == "sentencepiece" else None
-    assert names == (expected or {"tokenizer.json"})
+    beside = {"sentencepiece": {"tokenizer.model"}, "wordpiece": {"vocab.txt"}}
+    assert names == {"tokenizer.json"} | beside.get(tokenizer.kind, set())
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -160,6 +173,9 @@ def test_fingerprints_differ_where_ids_differ(trained):
         TokenizerConfig(),
         TokenizerConfig(algorithm="bpe"),
         TokenizerConfig(normalization=("unix_newlines",)),
+        TokenizerConfig(kind="wordpiece"),
+        TokenizerConfig(kind="wordpiece", min_count=3),
+        TokenizerConfig(kind="wordpiece", uncased=True),
     ):
         fingerprints.append(train(config, texts).fingerprint())
     assert len(set(fingerprints)) == len(fingerprints)
@@ -191,8 +207,9 @@ def test_tokenizers_travel_to_spawned_workers(trained):
 def test_importing_is_light():
     code = (
         "import sys, tflm.text.tokenizer as t; t._class_of('byte'); t._class_of('sentencepiece');"
-        "t._class_of('word'); t._class_of('character');"
-        "print([m for m in ('tensorflow', 'keras', 'sentencepiece', 'jieba') if m in sys.modules])"
+        "t._class_of('word'); t._class_of('character'); t._class_of('wordpiece');"
+        "print([m for m in ('tensorflow', 'keras', 'sentencepiece', 'jieba', 'tokenizers')"
+        " if m in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert output.stdout.strip() == "[]", output.stderr
@@ -202,10 +219,10 @@ def test_importing_is_light():
     ("config", "texts", "message"),
     [
         (
-            TokenizerConfig(kind="wordpiece"),
+            TokenizerConfig(kind="subword"),
             ["a"],
-            "Unknown tokenizer kind 'wordpiece'. Choose one of: byte, character, sentencepiece, "
-            "word.",
+            "Unknown tokenizer kind 'subword'. Choose one of: byte, character, sentencepiece, "
+            "word, wordpiece.",
         ),
         (
             TokenizerConfig(algorithm="bpee"),
@@ -239,6 +256,24 @@ def test_importing_is_light():
             [" \n"],
             "A word tokenizer needs text to be trained on. Received: none; check the corpus and "
             "the normalization.",
+        ),
+        (
+            TokenizerConfig(kind="wordpiece"),
+            ["\0 ", "x" * 101],
+            "A wordpiece tokenizer needs text to be trained on. Received: none; check the corpus "
+            "and the normalization.",
+        ),
+        (
+            TokenizerConfig(kind="wordpiece", min_count=4),
+            ["aab aa b"],
+            "`min_count`=4 and `vocabulary_size`=8000 leave no word: the most frequent character "
+            "occurs 4 times; change them or give more text.",
+        ),
+        (
+            TokenizerConfig(kind="wordpiece", vocabulary_size=9),
+            ["a"],
+            "`vocabulary_size` must be at least 10 for a wordpiece tokenizer (5 are special). "
+            "Received: 9.",
         ),
         (
             TokenizerConfig(),
@@ -366,6 +401,19 @@ def _without(values, key):
         ("words", lambda v: {**v, "letters": [[9]]}, "must be pairs of code points."),
         ("words", lambda v: {**v, "letters": []}, "'letters' belongs to split 'words'"),
         ("words", lambda v: {**v, "split": "x"}, "Unknown word split 'x'."),
+        ("wordpiece", lambda v: {**v, "lowercase": 1}, "'lowercase' must be bool. Received: 1."),
+        ("wordpiece", lambda v: {**v, "special_pieces": {"pad": 3}}, "must hold pieces. Rec"),
+        (
+            "wordpiece",
+            lambda v: {**v, "special_pieces": {**v["special_pieces"], "eos": "[CLS]"}},
+            "'special_pieces' must be different from each other.",
+        ),
+        (
+            "wordpiece",
+            lambda v: {**v, "special_pieces": _without(v["special_pieces"], "bos")},
+            "The vocabulary must hold the special piece for bos_id, None.",
+        ),
+        ("wordpiece", lambda v: {**v, "vocabulary_sha256": ""}, "vocab.txt is not the file that"),
         ("unigram", lambda v: {**v, "model_sha256": 5}, "'model_sha256' must be str. Received: 5."),
     ],
 )

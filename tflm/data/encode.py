@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tflm.data.duplicates import document_hash
-from tflm.text.tokenizer import SPECIAL_PIECES
 
 
 @dataclasses.dataclass
@@ -77,7 +76,7 @@ def encode_documents(tokenizer, texts: list[str]) -> EncodedBatch:
     tokens = np.empty(int(lengths.sum()), dtype=token_dtype(tokenizer.vocabulary_size))
     counts = np.empty((len(texts), len(COUNTS)), dtype=np.int64)
     # Corpora as WikiText spell <unk> themselves: a word tokenizer reads it as what it says, and hides nothing.
-    name = SPECIAL_PIECES[tokenizer.unk_id]
+    name = tokenizer.piece(tokenizer.unk_id)
     is_spelled = tokenizer.encode(name) == [tokenizer.unk_id]
     start = 0
     for row, (text, ids) in enumerate(zip(texts, encoded, strict=True)):

@@ -31,7 +31,7 @@ class EncoderReader:
 
     Args:
         model: a SequenceToSequence, or an Ensemble of them.
-        tokenizer: of the target; its bos_id, eos_id and pad_id.
+        tokenizer: of the target; its special ids.
     """
 
     def __init__(self, model, tokenizer):
@@ -66,7 +66,7 @@ class EncoderReader:
             def search(source_ids, limits):
                 state = model.initial_state(source_ids, room)
                 prompts = ops.full((ops.shape(source_ids)[0], 1), tokenizer.bos_id, "int32")
-                options = {"limits": limits, "room": room, "blocked": _never(tokenizer)}
+                options = {"limits": limits, "room": room, "blocked": never_written(tokenizer)}
                 found = grow(model.step, state, prompts, config, tokenizer.eos_id, **options)
                 return (*best(found, config), found["complete"])
 
@@ -97,7 +97,7 @@ class PromptReader:
 
     Args:
         model: a language model, or an Ensemble of them.
-        tokenizer: its bos_id, eos_id and pad_id.
+        tokenizer: its special ids.
     """
 
     def __init__(self, model, tokenizer):
@@ -132,7 +132,7 @@ class PromptReader:
     def _search(self, config: BeamConfig):
         def search(state, prompts, lengths, position, limits):
             options = {"prompt_lengths": lengths, "position": position, "limits": limits}
-            options["blocked"] = _never(self._tokenizer)
+            options["blocked"] = never_written(self._tokenizer)
             eos_id = self._tokenizer.eos_id
             return best(grow(self.model.step, state, prompts, config, eos_id, **options), config)
 
@@ -169,9 +169,9 @@ class _Started:
         return self._start(self.source_ids)
 
 
-def _never(tokenizer) -> tuple[int, ...]:
-    """What no target holds."""
-    return tokenizer.pad_id, tokenizer.bos_id
+def never_written(tokenizer) -> tuple[int, ...]:
+    """The special ids that no target holds: all but unk and eos."""
+    return tuple(i for i in tokenizer.special_ids if i not in (tokenizer.unk_id, tokenizer.eos_id))
 
 
 def _hypotheses(ids, lengths, scores) -> list[Found]:

@@ -11,7 +11,7 @@ from tflm.errors import UserError
 from tflm.models.initialization import glorot_uniform, normal_by_width
 from tflm.models.language_model import LanguageModel
 
-PAD_ID = 0  # of every tokenizer; a text never holds it
+PAD_ID = 0  # of the tokenizers that trainers/objectives/seq2seq.py takes; a text never holds it
 # What one table serves: both sides' input and the output (Press and Wolf 2017), input and output of the decoder,
 # or one thing only.
 SHARING = ("all", "decoder", "none")

@@ -6,7 +6,7 @@ Every twin is a `tf.Module` to be put inside a SavedModel:
     detokenize((N, None) ragged int32) -> (N,) tf.string
 
 Strings are UTF-8; bytes that are not are read as `bytes.decode("utf-8", "replace")` reads them.
-SentencePiece, `nfc` and `nfkc` use ops of tensorflow_text: a program that loads such a SavedModel
+SentencePiece, WordPiece, `nfc` and `nfkc` use ops of tensorflow_text: a program that loads such a SavedModel
 imports tensorflow_text first. The others need nothing but TensorFlow.
 """
 
@@ -23,6 +23,8 @@ IDS = tf.RaggedTensorSpec([None, None], tf.int32)
 class TokenizerInGraph(tf.Module):
     """What the twins share: normalisation before, dropping the special ids after."""
 
+    special_ids, unk_id = (PAD_ID, UNK_ID, BOS_ID, EOS_ID), UNK_ID
+
     def __init__(self, vocabulary_size: int, normalization=()):
         super().__init__()
         self.vocabulary_size = vocabulary_size
@@ -36,11 +38,12 @@ class TokenizerInGraph(tf.Module):
     @tf.function(input_signature=[IDS])
     def detokenize(self, ids):
         """(N, None) ragged int32 -> (N,) tf.string; as `Tokenizer.decode`."""
-        special = (ids == PAD_ID) | (ids == BOS_ID) | (ids == EOS_ID)
-        ids = tf.ragged.boolean_mask(ids, ~special)
+        special = tf.constant([i for i in self.special_ids if i != self.unk_id])
+        is_special = tf.reduce_any(ids.flat_values[:, None] == special, axis=1)
+        ids = tf.ragged.boolean_mask(ids, ids.with_flat_values(~is_special))
         values = ids.flat_values
         known = (values >= 0) & (values < self.vocabulary_size)
-        return self._detokenize(ids.with_flat_values(tf.where(known, values, UNK_ID)))
+        return self._detokenize(ids.with_flat_values(tf.where(known, values, self.unk_id)))
 
 
 class ByteInGraph(TokenizerInGraph):

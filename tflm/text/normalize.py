@@ -25,7 +25,6 @@ WHITESPACE_RANGES = (
     (0x205F, 0x205F),
     (0x3000, 0x3000),
 )
-CAPITAL_I_WITH_DOT = "\u0130"  # the one character whose lower case is two characters
 WHITESPACE_RUN = re.compile(
     "[" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in WHITESPACE_RANGES) + "]+"
 )

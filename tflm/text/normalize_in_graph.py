@@ -75,21 +75,40 @@ def _positions(ragged):
     return columns - tf.gather(ragged.row_starts(), ragged.value_rowids())
 
 
+class CharacterMap:
+    """(N, None) ragged int32 code points in and out; a character becomes none, one or several."""
+
+    def __init__(self, table: dict[int, str]):
+        self._from = sorted(table)
+        self._lengths = [len(table[code]) for code in self._from]
+        self._to = [ord(char) for code in self._from for char in table[code]]
+
+    def __call__(self, codes):
+        keys, lengths = tf.constant(self._from), tf.constant(self._lengths)
+        values = codes.flat_values
+        place = tf.minimum(tf.searchsorted(keys, values), len(self._from) - 1)
+        is_mapped = tf.gather(keys, place) == values
+        counts = tf.where(is_mapped, tf.gather(lengths, place), 1)
+        source = tf.repeat(
+            tf.range(tf.size(values)), counts
+        )  # where each character after came from
+        column = tf.range(tf.size(source)) - tf.gather(tf.cumsum(counts, exclusive=True), source)
+        into = tf.gather(tf.cumsum(lengths, exclusive=True), tf.gather(place, source)) + column
+        after = tf.gather(tf.constant([*self._to, 0]), into)
+        after = tf.where(tf.gather(is_mapped, source), after, tf.gather(values, source))
+        ends = tf.concat([[0], tf.cumsum(tf.cast(counts, tf.int64))], 0)
+        return tf.RaggedTensor.from_row_splits(after, tf.gather(ends, codes.row_splits))
+
+
 class _Lowercase:
     """A table made from Python's own; `tf.strings.lower` differs and cuts a text at NUL."""
 
     def __init__(self):
-        table = {c: ord(s) for c, s in normalize.lowercase_table().items() if len(s) == 1}
-        self.upper, self.lower = list(table), list(table.values())
+        self._map = CharacterMap(normalize.lowercase_table())
 
     def __call__(self, strings):
-        strings = tf.strings.regex_replace(strings, normalize.CAPITAL_I_WITH_DOT, "i\u0307")
         codes = tf.strings.unicode_decode(strings, "UTF-8", replacement_char=REPLACEMENT)
-        upper, lower = tf.constant(self.upper), tf.constant(self.lower)
-        values = codes.flat_values
-        place = tf.minimum(tf.searchsorted(upper, values), len(self.upper) - 1)
-        values = tf.where(tf.gather(upper, place) == values, tf.gather(lower, place), values)
-        return tf.strings.unicode_encode(codes.with_flat_values(values), "UTF-8")
+        return tf.strings.unicode_encode(self._map(codes), "UTF-8")
 
 
 def _collapse_whitespace(strings):

@@ -32,6 +32,7 @@ from tflm.text.tokenizer import (
     UNK_ID,
     Tokenizer,
     check_keys,
+    no_text,
     printable,
     read_file,
     write_file,
@@ -221,10 +222,7 @@ def _training_lines(texts, max_characters: int) -> list[str]:
         for start in range(0, len(line), TRAINING_LINE_CHARACTERS)
     ]
     if not lines:
-        raise UserError(
-            "A sentencepiece tokenizer needs text to be trained on. Received: none; "
-            "check the corpus and the normalization."
-        )
+        raise no_text("sentencepiece")
     return lines
 
 

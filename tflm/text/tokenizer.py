@@ -1,7 +1,8 @@
 """What every tokenizer offers, and the two ways to get one: `train` and `load`.
 
-The ids 0 to 3 are <pad>, <unk>, <s> and </s> for every kind. Text never gives one of them, even
-where it contains "<s>" literally; only what a tokenizer cannot spell becomes <unk>.
+The ids 0 to 3 are <pad>, <unk>, <s> and </s>, but for the kind "wordpiece", whose five special pieces are [PAD] [UNK]
+[CLS] [SEP] [MASK] and stand where its vocabulary has them. Text never gives one of them, even where it contains "<s>"
+literally; only what a tokenizer cannot spell becomes <unk>.
 
 Importing this module imports neither TensorFlow nor sentencepiece.
 """
@@ -36,6 +37,7 @@ KINDS = {
     "character": "tflm.text.character:CharacterTokenizer",
     "word": "tflm.text.word:WordTokenizer",
     "sentencepiece": "tflm.text.sentencepiece:SentencePieceTokenizer",
+    "wordpiece": "tflm.text.wordpiece:WordPieceTokenizer",
 }
 
 
@@ -45,16 +47,18 @@ class TokenizerConfig:
 
     Attributes:
         kind: one of KINDS.
-        vocabulary_size: ids at most, the four special ones included; a small corpus gives fewer.
+        vocabulary_size: ids at most, the special ones included; a small corpus gives fewer.
             "byte" always has 260.
         algorithm: "unigram" or "bpe"; sentencepiece only.
         split: "words", "whitespace" or "jieba"; word only (see `word.py`).
-        min_count: a rarer character or word is unknown; character and word only.
+        min_count: a rarer character or word is unknown; character and word only. Of wordpiece, a rarer character is
+            unknown, and a rarer piece is made of shorter ones.
+        uncased: lower case without accents, as the uncased models of BERT; wordpiece only.
         normalization: names of `normalize.STEPS`, in order.
         sample_bytes: UTF-8 bytes of text that the tokenizer is trained on, 0 for all there is (which
             "sentencepiece" would hold in memory); the caller of `train` keeps to it.
-        load_from: the folder of a tokenizer, or of a run, that is taken instead of a new one; whoever calls `train`
-            sees to it. The other fields then count for nothing.
+        load_from: the folder of a tokenizer, of a run, or of a published BERT (its vocab.txt or tokenizer.json), that
+            is taken instead of a new one; whoever calls `train` sees to it. The other fields then count for nothing.
     """
 
     kind: str = "sentencepiece"
@@ -62,16 +66,23 @@ class TokenizerConfig:
     algorithm: str = "unigram"
     split: str = "words"
     min_count: int = 1
+    uncased: bool = False
     normalization: tuple[str, ...] = ()
     sample_bytes: int = 20_000_000
     load_from: str | None = None
 
 
 class Tokenizer(abc.ABC):
-    """Text to ids and back. Instances can be pickled into worker processes."""
+    """Text to ids and back. Instances can be pickled into worker processes.
+
+    Attributes:
+        pad_id, unk_id, bos_id, eos_id: of the special pieces; 0 to 3, unless a vocabulary has them elsewhere.
+        mask_id: of what hides a token from a model that is to guess it; None where there is none.
+    """
 
     kind: str
     pad_id, unk_id, bos_id, eos_id = PAD_ID, UNK_ID, BOS_ID, EOS_ID
+    mask_id: int | None = None
 
     def __init__(self, normalization: Sequence[str] = ()):
         normalize.check_steps(normalization)
@@ -114,11 +125,11 @@ class Tokenizer(abc.ABC):
 
     @abc.abstractmethod
     def _decode(self, ids: list[int]) -> str:
-        """The text of ids that are UNK_ID or at least 4, and below the vocabulary size."""
+        """The text of ids below the vocabulary size, among which `unk_id` is the only special one."""
 
     @abc.abstractmethod
     def piece(self, token_id: int) -> str:
-        """A printable name for the token; the special ones are named as SPECIAL_PIECES."""
+        """A printable name for the token."""
 
     @abc.abstractmethod
     def token_id(self, piece: str) -> int | None:
@@ -127,6 +138,12 @@ class Tokenizer(abc.ABC):
     @abc.abstractmethod
     def in_graph(self):
         """A tf.Module with `tokenize` and `detokenize`; see `in_graph.py`."""
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """The ids of the special pieces in their order: pad, unk, bos, eos, and mask where there is one."""
+        ids = (self.pad_id, self.unk_id, self.bos_id, self.eos_id)
+        return ids if self.mask_id is None else (*ids, self.mask_id)
 
     @property
     def lossless(self) -> bool:
@@ -160,11 +177,11 @@ class Tokenizer(abc.ABC):
         return [int(token_id) for token_id in ids], offsets
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`, without <pad>, <s>, </s>; an id out of range counts as <unk>."""
-        kept = []
+        """The text of `ids`, without special ones but <unk>; an id out of range counts as <unk>."""
+        kept, dropped = [], {*self.special_ids} - {self.unk_id}
         for token_id in map(int, ids):
-            if token_id not in (PAD_ID, BOS_ID, EOS_ID):
-                kept.append(token_id if 0 <= token_id < self.vocabulary_size else UNK_ID)
+            if token_id not in dropped:
+                kept.append(token_id if 0 <= token_id < self.vocabulary_size else self.unk_id)
         return self._decode(kept)
 
     def fingerprint(self) -> str:
@@ -229,17 +246,18 @@ def train(
 
 
 def load(folder) -> Tokenizer:
-    """The tokenizer that `save` wrote into `folder`.
+    """The tokenizer that `save` wrote into `folder`, or that of a published BERT (see `bert_files.py`).
 
     Raises:
         UserError: where a file is missing, unreadable, of another version or inconsistent; the
             message names it.
     """
     path = pathlib.Path(folder) / FILE_NAME
-    try:
-        values = json.loads(read_file(path))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}); restore it or train again.") from None
+    if not path.exists() and path.with_name("vocab.txt").exists():
+        return _published(path.parent)
+    values = read_json(path)
+    if isinstance(values, dict) and "model" in values and "format_version" not in values:
+        return _published(path.parent)
     if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
         version = values.get("format_version") if isinstance(values, dict) else None
         raise UserError(f"{path} must have format_version {FORMAT_VERSION}. Received: {version!r}.")
@@ -250,6 +268,12 @@ def load(folder) -> Tokenizer:
     except UserError as error:
         # The files beside it name themselves.
         raise error if str(path.parent) in str(error) else UserError(f"{path}: {error}") from None
+
+
+def _published(folder: pathlib.Path) -> Tokenizer:
+    from tflm.text.bert_files import read_folder
+
+    return read_folder(folder)
 
 
 def _class_of(kind):
@@ -280,6 +304,21 @@ def printable(piece: str) -> str:
     return "".join(
         char if char.isprintable() and char != " " else f"<U+{ord(char):04X}>" for char in piece
     )
+
+
+def no_text(kind: str) -> UserError:
+    """What `train` raises where there is nothing to learn from."""
+    return UserError(
+        f"A {kind} tokenizer needs text to be trained on. Received: none; check the corpus and the normalization."
+    )
+
+
+def read_json(path: pathlib.Path):
+    """The values of one of a tokenizer's files; UserError, naming it, where that fails."""
+    try:
+        return json.loads(read_file(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore it or train again.") from None
 
 
 def read_file(path: pathlib.Path) -> bytes:

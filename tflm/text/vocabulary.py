@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tflm.errors import UserError
 from tflm.text import piece_counts
 from tflm.text.normalize import normalize
-from tflm.text.tokenizer import SPECIAL_PIECES, Tokenizer, printable
+from tflm.text.tokenizer import SPECIAL_PIECES, Tokenizer, no_text, printable
 
 FIRST_PIECE_ID = len(SPECIAL_PIECES)
 BATCH_CHARACTERS = 1 << 20
@@ -51,21 +51,10 @@ class VocabularyTokenizer(Tokenizer):
                 f"`vocabulary_size` must be at least {FIRST_PIECE_ID + 1} for a {config.kind} "
                 f"tokenizer. Received: {config.vocabulary_size}."
             )
-        count = functools.partial(_count, cls.counter(config), config.normalization)
-        found = piece_counts.PieceCounts(piece_counts.MAX_PIECES)
-        # Closed at once after an error, or worker processes would wait for its traceback to go.
-        with contextlib.closing(map_batches(count, _batches(texts))) as parts:
-            for part in parts:
-                found.add(part)
+        counts = count_pieces(cls.counter(config), config.kind, config, texts, map_batches, say)
         for special in SPECIAL_PIECES:
-            found.counts.pop(special, None)
-        if found.dropped:
-            say(
-                f"The text has more than {found.max_pieces:,} different {config.kind}s; {found.dropped:,} of the "
-                f"rarest were dropped while counting. Counts may be too low by up to {found.too_low_by}, and a "
-                f"{config.kind} that occurs less than {config.min_count + found.too_low_by} times may be missing."
-            )
-        return cls.of_pieces(_ranked(found.counts, config)[:room], config)
+            counts.pop(special, None)
+        return cls.of_pieces(_ranked(counts, config)[:room], config)
 
     @property
     def vocabulary_size(self) -> int:
@@ -82,6 +71,30 @@ class VocabularyTokenizer(Tokenizer):
         if piece in SPECIAL_PIECES:
             return SPECIAL_PIECES.index(piece)
         return self.ids.get(piece, self._ids_by_name.get(piece))
+
+
+def count_pieces(counter, name: str, config, texts, map_batches, say) -> dict[str, int]:
+    """How often each piece occurs in `texts`, in memory that does not grow with them.
+
+    Args:
+        counter: as `VocabularyTokenizer.counter` gives it.
+        name: what a piece is called.
+        config: a TokenizerConfig.
+        texts, map_batches, say: those of `tflm.text.tokenizer.train`.
+    """
+    count = functools.partial(_count, counter, config.normalization)
+    found = piece_counts.PieceCounts(piece_counts.MAX_PIECES)
+    # Closed at once after an error, or worker processes would wait for its traceback to go.
+    with contextlib.closing(map_batches(count, _batches(texts))) as parts:
+        for part in parts:
+            found.add(part)
+    if found.dropped:
+        say(
+            f"The text has more than {found.max_pieces:,} different {name}s; {found.dropped:,} of the "
+            f"rarest were dropped while counting. Counts may be too low by up to {found.too_low_by}, and a "
+            f"{name} that occurs less than {config.min_count + found.too_low_by} times may be missing."
+        )
+    return found.counts
 
 
 def _count(counter, normalization, texts: list[str]):
@@ -103,10 +116,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 def _ranked(counts: Mapping[str, int], config) -> list[str]:
     """The pieces that are not too rare, most frequent first, equal counts in the order of code points."""
     if not counts:
-        raise UserError(
-            f"A {config.kind} tokenizer needs text to be trained on. Received: none; "
-            "check the corpus and the normalization."
-        )
+        raise no_text(config.kind)
     # Two sorts, the second of which keeps the order of equals: pairs to sort by would be larger than the counts.
     ranked = sorted(piece for piece, count in counts.items() if count >= config.min_count)
     ranked.sort(key=counts.__getitem__, reverse=True)

@@ -5,7 +5,6 @@ import numpy as np
 from tflm.text.subwords import Subwords
 from tflm.vectors.word_vectors import SubwordRows, WordVectors
 
-NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos
 WORD_MARK = "\u2581"  # SentencePiece's space in front of a word
 
 
@@ -18,10 +17,11 @@ def of_run(run) -> WordVectors:
         run: a tflm.run.Run; its model has `embeddings()` (V, D).
     """
     tokenizer = run.tokenizer
-    pieces = [tokenizer.piece(i) for i in range(NUM_SPECIAL_IDS, tokenizer.vocabulary_size)]
+    special = {*tokenizer.special_ids}
+    pieces = {i: tokenizer.piece(i) for i in range(tokenizer.vocabulary_size) if i not in special}
     ids = {}
     for is_marked in (True, False):
-        for token_id, piece in enumerate(pieces, NUM_SPECIAL_IDS):
+        for token_id, piece in pieces.items():
             if piece.startswith(WORD_MARK) == is_marked:
                 ids.setdefault(piece.removeprefix(WORD_MARK), token_id)
     ids.pop("", None)  # the mark alone

@@ -8,7 +8,6 @@ import unicodedata
 
 import numpy as np
 
-NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos
 COUNTED_TOKENS = 20_000_000  # of the training text; enough to know which words are frequent
 MIN_LETTERS = 3  # shorter pieces of an alphabet are syllables and endings more often than words
 CLEAR_LETTERS = 5  # the shorter words that are frequent are mostly function words
@@ -37,14 +36,14 @@ def words_of(tokenizer, split) -> dict[str, Word]:
     """
     counts = _counts(split.tokens, tokenizer.vocabulary_size)
     pieces = [tokenizer.piece(i) for i in range(tokenizer.vocabulary_size)]
-    marks_words = any(piece.startswith(WORD_MARK) for piece in pieces[NUM_SPECIAL_IDS:])
+    marks_words = any(piece.startswith(WORD_MARK) for piece in pieces)
     words = {}
     for token_id in np.argsort(-counts, kind="stable"):
         piece, count = pieces[token_id], int(counts[token_id])
         if count < MIN_COUNT:
             break
         text = piece.removeprefix(WORD_MARK)
-        if token_id < NUM_SPECIAL_IDS or not _is_word(text):
+        if not _is_word(text):  # nor is a special piece: it stands in brackets
             continue
         if marks_words and not piece.startswith(WORD_MARK) and not _has_no_spaces(text):
             continue  # the end of some longer word

@@ -14,7 +14,6 @@ from tflm.text.tokenizer import TokenizerConfig
 from tflm.vectors import WordVectors
 
 NUM_NEIGHBOURS = 10
-NUM_SPECIAL_IDS = 4  # pad, unk, bos, eos
 
 
 @dataclasses.dataclass
@@ -163,7 +162,8 @@ def _probe(vectors, tasks: WordTasks, run) -> dict:
     train, test = tasks.probe
     if run is not None:
         tokenizer, table = run.tokenizer, np.asarray(run.model.embeddings(), "float32")
-        known = np.arange(len(table)) >= NUM_SPECIAL_IDS
+        known = np.ones(len(table), bool)
+        known[list(tokenizer.special_ids)] = False
     else:
         tokenizer, table, known = _words_of_texts(
             vectors, train.texts + test.texts, tasks.word_split, tasks.ignore_case
@@ -185,7 +185,7 @@ def _words_of_texts(vectors, texts: list[str], split: str, ignore_case: bool):
     vector_of = similarity.lookup(vectors, ignore_case)
     table = np.zeros((tokenizer.vocabulary_size, vectors.table.shape[1]), "float32")
     known = np.zeros(len(table), bool)
-    for token_id in range(NUM_SPECIAL_IDS, len(table)):
+    for token_id in range(len(tokenizer.special_ids), len(table)):
         vector = vector_of(tokenizer.piece(token_id))
         if vector is not None:
             table[token_id], known[token_id] = vector, True

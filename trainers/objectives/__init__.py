@@ -107,3 +107,20 @@ def check_fits(config, family: str, train) -> None:
         raise UserError(
             f"The objective {kind} computes in float32. Received: train.precision={train.precision!r}."
         )
+
+
+def check_special_ids(config, family: str, tokenizer) -> None:
+    """Raises UserError where a model's tables of words take other ids for special than the tokenizer does.
+
+    Args:
+        config: of the objective.
+        family: of the model.
+        tokenizer: one with a published vocabulary has its special pieces anywhere.
+    """
+    has_words = hasattr(build(config), "update") or family == "word2vec"
+    if has_words and tokenizer.special_ids[:4] != (0, 1, 2, 3):
+        ids = ", ".join(map(str, tokenizer.special_ids))
+        raise UserError(
+            f"A model of {family} has its special tokens at the ids 0 to 3. Received: a tokenizer with {ids}. "
+            "Leave out --config.tokenizer.load_from to train one."
+        )

@@ -12,7 +12,7 @@ from tflm.config import check_choices, check_ranges
 from tflm.data.features import LABELS, SOURCE_IDS, TOKEN_IDS, WEIGHTS
 from tflm.errors import UserError
 from tflm.metrics import rouge, translation
-from tflm.text.tokenizer import TokenizerConfig
+from tflm.text.tokenizer import PAD_ID, TokenizerConfig
 
 METRICS = ("bleu", "rouge")
 DECODER_ONLY = ("gpt",)
@@ -111,6 +111,11 @@ class Seq2SeqObjective:
             )
 
     def read_tokenizers(self, tokenizer, source_tokenizer) -> None:
+        if source_tokenizer.pad_id != PAD_ID:
+            raise UserError(
+                f"A source is padded with the id {PAD_ID}, which must be the pad_id of its tokenizer. "
+                f"Received: {source_tokenizer.pad_id}. Leave out its load_from to train one."
+            )
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer
 
     def training_texts(self, data, sample_bytes, seed, progress=None, of_source: bool = False):
