@@ -28,6 +28,11 @@ CONFIGS = {
     "normalized_words": TokenizerConfig(kind="word", normalization=EVERY_STEP),
     "normalized_unigram": TokenizerConfig(vocabulary_size=1000, normalization=EVERY_STEP),
     "normalized_byte": TokenizerConfig(kind="byte", normalization=EVERY_STEP),
+    "wordpiece": TokenizerConfig(kind="wordpiece", vocabulary_size=1000),
+    "uncased": TokenizerConfig(kind="wordpiece", vocabulary_size=1000, uncased=True),
+    "normalized_wordpiece": TokenizerConfig(
+        kind="wordpiece", vocabulary_size=1000, normalization=EVERY_STEP
+    ),
 }
 TEXTS = [*NASTY_STRINGS, *random_strings(150, seed=3), *PROSE[:2], *CHINESE]
 
@@ -105,8 +110,10 @@ def test_nothing_but_white_space_is_outside_of_the_tokens(trained, name):
         for start, end in tokenizer.encode_with_offsets(text)[1]:
             covered[start:end] = True
         outside = "".join(itertools.compress(text, ~covered))
+        if tokenizer.kind == "wordpiece":  # nor anything but what it drops before there are words
+            outside = tokenizer.rules.normalizer().normalize_str(outside)
         assert not outside.strip(), repr(text)
-        assert tokenizer.kind == "word" or not outside
+        assert tokenizer.kind in ("word", "wordpiece") or not outside
 
 
 @pytest.mark.parametrize("name", ["words", "whitespace", "jieba", "character"])
@@ -125,6 +132,19 @@ def test_offsets_give_the_very_words_before_normalization(trained):
     ids, offsets = tokenizer.encode_with_offsets(text)
     assert len(ids) == 7
     assert [text[a:b] for a, b in offsets] == ["The", "ＣＡＦＥ\u0301", "e\u0301", *"………", "ﬁve"]
+
+
+@pytest.mark.parametrize("name", ["wordpiece", "uncased"])
+def test_offsets_give_the_very_pieces_of_words(trained, name):
+    tokenizer = trained[name]
+    normalizer = tokenizer.rules.normalizer()
+    for text in [*PROSE, *CHINESE, "naïve cafés"]:
+        ids, offsets = tokenizer.encode_with_offsets(text)
+        for token_id, (start, end) in zip(ids, offsets, strict=True):
+            piece = tokenizer.piece(token_id)
+            if token_id != tokenizer.unk_id and piece != "##":
+                spelled = normalizer.normalize_str(text[start:end]).strip()
+                assert spelled == piece.removeprefix("##")
 
 
 @pytest.mark.parametrize("name", ["unigram", "bpe"])

@@ -17,6 +17,7 @@ places.
 import dataclasses
 import functools
 import hashlib
+import importlib.metadata
 import pathlib
 import re
 from collections import Counter
@@ -172,6 +173,10 @@ class WordPieceTokenizer(Tokenizer):
             "special_pieces": self.special_pieces,
             "vocabulary_sha256": hashlib.sha256(data).hexdigest(),
         }
+
+    def _versions(self):
+        # Its tables of characters are those of the Unicode versions that it was built with.
+        return {**super()._versions(), "tokenizers": importlib.metadata.version("tokenizers")}
 
     def save(self, folder):
         """Writes `vocab.txt`, then `tokenizer.json` with its checksum."""
