@@ -196,11 +196,8 @@ def test_learning_by_hand():
     assert tokenizer.pieces[: len(start)] == start
     # 9 times e-s, and es-t; then 7 times o-w, before l-o since inner pieces come first; l-ow.
     assert tokenizer.pieces[len(start) :][:4] == ["##es", "##est", "##ow", "low"]
-    assert [tokenizer.piece(i) for i in tokenizer.encode("lowest wider")] == [
-        "low",
-        "##est",
-        "[UNK]",
-    ]
+    pieces = [tokenizer.piece(i) for i in tokenizer.encode("lowest lowx")]
+    assert pieces == ["low", "##est", "[UNK]"]
     small = train(TokenizerConfig(kind="wordpiece", vocabulary_size=len(start) + 2), [text])
     assert small.pieces == [*start, "##es", "##est"]
 
@@ -224,7 +221,7 @@ def test_the_same_words_give_the_same_vocabulary():
 
 
 def test_decoding_is_readable():
-    texts = ["the class don't () a!#", *CHINESE, "한국어 텍스트"]
+    texts = ["the class don't, () a!#", *CHINESE, "한국어 텍스트"]
     tokenizer = train(TokenizerConfig(kind="wordpiece"), texts)
     for text in ("(the class), don't!", "中文分词很难，是吗？“是的”。", "한국어 텍스트", "a # b"):
         assert tokenizer.decode(tokenizer.encode(text)) == text

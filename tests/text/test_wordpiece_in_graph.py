@@ -15,9 +15,7 @@ from tflm.text.wordpiece import SPECIAL_PIECES, WordPieceTokenizer, WordRules
 RULES = {
     "cased": WordRules(),
     "uncased": WordRules(lowercase=True, strip_accents=True),
-    "lowercase": WordRules(lowercase=True),
-    "without_accents": WordRules(strip_accents=True),
-    "chinese_together": WordRules(lowercase=True, strip_accents=True, split_chinese=False),
+    "lowercase": WordRules(lowercase=True, split_chinese=False),
 }
 # All that Python knows, and a part of what it does not.
 CHARACTERS = [
