@@ -16,7 +16,7 @@ from tflm.text.tokenizer import TokenizerConfig
 NASTY = ["", "中文 ｆｕｌｌ", "👩‍👧 a\tb   c", "tail \u2028\x07 \u2581 end", "é"]
 
 
-@pytest.mark.parametrize("kind", ["byte", "character", "word", "sentencepiece"])
+@pytest.mark.parametrize("kind", ["byte", "character", "word", "sentencepiece", "wordpiece"])
 def test_ids_are_the_tokenizers_own_in_every_process(tmp_path, monkeypatch, kind):
     path = tmp_path / "text.txt"
     lines = [f"Line {i}: {NASTY[i % 5]} and what follows {i * i}." for i in range(3000)]
@@ -56,7 +56,7 @@ def test_workers_do_without_tensorflow(tmp_path, monkeypatch):
         "from tflm.text.tokenizer import TokenizerConfig, train\n"
         "from tflm.data.encode import encode_documents\n"
         "import tflm.data.store, tflm.data.windows, tflm.data.training_texts\n"
-        "for kind in ('byte', 'character', 'word', 'sentencepiece'):\n"
+        "for kind in ('byte', 'character', 'word', 'sentencepiece', 'wordpiece'):\n"
         "    tokenizer = train(TokenizerConfig(kind, 400), ['some text to learn from'] * 9)\n"
         "    encode_documents(pickle.loads(pickle.dumps(tokenizer)), ['text'])\n"
         "print([name for name in ('tensorflow', 'keras', 'jieba') if name in sys.modules])\n"

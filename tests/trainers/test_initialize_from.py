@@ -17,6 +17,8 @@ from trainers.initialize_from import initialize_from
 
 
 class Pieces:
+    special_ids = (0, 1, 2, 3)
+
     def __init__(self, *pieces):
         self.pieces = ["<pad>", "<unk>", "<s>", "</s>", *pieces]
         self.vocabulary_size = len(self.pieces)
