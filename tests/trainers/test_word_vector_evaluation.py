@@ -110,6 +110,7 @@ def test_the_words_of_subwords():
 
     @dataclasses.dataclass
     class Subwords:
+        special_ids = (0, 1, 2, 3)
         pieces: tuple = (
             "<pad>",
             "<unk>",
