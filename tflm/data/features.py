@@ -12,8 +12,12 @@ Shapes: B batch, T time.
 TOKEN_IDS = "token_ids"  # (B, T) int32, what the model reads
 LABELS = "labels"  # (B, T) int32, what it must predict at each position
 WEIGHTS = "weights"  # (B, T) float32, sums to 1 over the whole effective batch
-SEGMENT_IDS = "segment_ids"  # (B, T) int32, which document of its row a token belongs to; where rows are packed
+# (B, T) int32, which text of its row a token belongs to: of several documents, or of a pair that an encoder reads
+SEGMENT_IDS = "segment_ids"
 RESET = "reset"  # (B,) bool, True where a row's recurrent state must start anew
 SOURCE_IDS = (
     "source_ids"  # (B, S) int32, what an encoder reads: `tokens..., eos`, then padding (id 0)
 )
+MASKED_POSITIONS = "masked_positions"  # (B, P) int32, where an encoder must say what stood there; LABELS are (B, P)
+IS_NEXT = "is_next"  # (B,) int32, 1 where the second text of a row goes on where the first one ends
+ROW_WEIGHTS = "row_weights"  # (B,) float32, sums to 1 over the whole effective batch

@@ -5,14 +5,15 @@ from keras import ops
 
 from tflm.errors import unknown_name
 
-ACTIVATIONS = ("relu", "gelu", "swiglu")
+ACTIVATIONS = ("relu", "gelu", "gelu_exact", "swiglu")
 
 
 class FeedForward(keras.layers.Layer):
     """Two products with ReLU (Vaswani et al. 2017, eq. 2) or GELU (tanh form) between them, or SwiGLU (Shazeer 2020,
     "GLU Variants", eq. 6).
 
-    The tanh form of GELU is used because the exact one has no operator on several runtimes.
+    The tanh form of GELU is the usual one here because the exact one has no operator on several runtimes; `gelu_exact`
+    is for weights that were trained with it.
 
     Args:
         hidden_dim: D, in and out.
@@ -46,5 +47,5 @@ class FeedForward(keras.layers.Layer):
         elif self.activation == "relu":
             x = ops.relu(x)
         else:
-            x = ops.gelu(x, approximate=True)
+            x = ops.gelu(x, approximate=self.activation == "gelu")
         return self.output_projection(x)

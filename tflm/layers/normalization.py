@@ -10,7 +10,7 @@ NORMALIZATIONS = {
 }
 
 
-def normalization(kind: str, name: str) -> keras.layers.Layer:
+def normalization(kind: str, name: str, epsilon: float = 1e-5) -> keras.layers.Layer:
     if kind not in NORMALIZATIONS:
         raise unknown_name("normalization", kind, NORMALIZATIONS)
-    return NORMALIZATIONS[kind](epsilon=1e-5, name=name)
+    return NORMALIZATIONS[kind](epsilon=epsilon, name=name)

@@ -10,7 +10,7 @@ from tflm.layers.normalization import NORMALIZATIONS, normalization
 
 
 def check_block(config) -> None:
-    """Raises UserError for a GPTConfig or Seq2SeqTransformerConfig that no block can be made of."""
+    """Raises UserError for a config that no block can be made of, see `TransformerBlock`."""
     check_ranges(
         config,
         num_heads=(1, None),
@@ -18,6 +18,7 @@ def check_block(config) -> None:
         hidden_dim=(1, None),
         intermediate_dim=(1, None),
         dropout=(0, 1),
+        norm_epsilon=(0, 1),
     )
     check_choices(config, normalization=NORMALIZATIONS, activation=ACTIVATIONS)
     check_heads(config)
@@ -29,7 +30,7 @@ class TransformerBlock(keras.layers.Layer):
     That is the order of GPT-2; of Vaswani et al. 2017 it is norm(x + attention(x)), and so on.
 
     Args:
-        config: a GPTConfig or Seq2SeqTransformerConfig.
+        config: a GPTConfig, BERTConfig or Seq2SeqTransformerConfig.
         causal: whether a position sees itself and the positions before it only.
         reads_source: whether it also attends to a source.
         norm_first: GPT-2's order.
@@ -62,15 +63,16 @@ class TransformerBlock(keras.layers.Layer):
                 **options,
             )
 
-        self.attention_norm = normalization(config.normalization, "attention_norm")
+        def norm(name):
+            return normalization(config.normalization, name, config.norm_epsilon)
+
+        self.attention_norm = norm("attention_norm")
         self.attention = attention("attention", causal=causal)
         self.source_attention = None
         if reads_source:
-            self.source_attention_norm = normalization(
-                config.normalization, "source_attention_norm"
-            )
+            self.source_attention_norm = norm("source_attention_norm")
             self.source_attention = attention("source_attention", of_source=True)
-        self.feed_forward_norm = normalization(config.normalization, "feed_forward_norm")
+        self.feed_forward_norm = norm("feed_forward_norm")
         self.feed_forward = FeedForward(
             hidden_dim=config.hidden_dim,
             intermediate_dim=config.intermediate_dim or 4 * config.hidden_dim,

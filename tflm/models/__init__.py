@@ -11,6 +11,7 @@ FAMILIES = {
     "glove": ("tflm.models.glove", "GloVeConfig", "GloVe"),
     "rnn": ("tflm.models.rnn", "RNNConfig", "RNN"),
     "gpt": ("tflm.models.gpt", "GPTConfig", "GPT"),
+    "bert": ("tflm.models.bert", "BERTConfig", "BERT"),
     "seq2seq_transformer": (
         "tflm.models.seq2seq_transformer",
         "Seq2SeqTransformerConfig",

@@ -38,6 +38,12 @@ def _gpt(config, sequence_length: int) -> int:
     return config.num_layers * block + 2 * config.hidden_dim * config.vocabulary_size
 
 
+def _bert(config, sequence_length: int) -> int:
+    """Without the predictions: which share of the tokens has one is the objective's."""
+    block = 2 * (_attention_weights(config) + _feed_forward_weights(config))
+    return config.num_layers * (block + _attending(config, sequence_length))
+
+
 def _attention_weights(config) -> int:
     """From the stream to q, k and v, and from the heads back."""
     width = config.hidden_dim
@@ -104,6 +110,7 @@ def _word2vec(config, sequence_length: int) -> int:
 # family -> operations of the forward pass for one token.
 _FORWARD = {
     "gpt": _gpt,
+    "bert": _bert,
     "rnn": _rnn,
     "word2vec": _word2vec,
     "seq2seq_transformer": _seq2seq_transformer,

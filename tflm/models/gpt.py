@@ -43,6 +43,7 @@ class GPTConfig:
     positions: str = "rotary"
     rotary_base: float = 10_000.0
     normalization: str = "rms_norm"
+    norm_epsilon: float = 1e-5
     activation: str = "gelu"
     use_bias: bool = False
     tie_embeddings: bool = True
@@ -92,7 +93,7 @@ class GPT(LanguageModel):
             )
             for i in range(config.num_layers)
         ]
-        self.final_norm = normalization(config.normalization, "final_norm")
+        self.final_norm = normalization(config.normalization, "final_norm", config.norm_epsilon)
         if not config.tie_embeddings:
             self.output_projection = keras.layers.Dense(
                 config.vocabulary_size, use_bias=False, name="unembedding"

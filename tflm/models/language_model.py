@@ -1,4 +1,4 @@
-"""What every language model is to the rest of the project.
+"""What every model that predicts tokens is to the rest of the project, and every language model.
 
 Shapes: B batch, T time, D what goes into the output layer, V vocabulary.
 """
@@ -7,18 +7,13 @@ import keras
 from keras import ops
 
 
-class LanguageModel(keras.Model):
-    """Hidden states, and logits from them. One forward pass serves the whole text, the step and the loss.
+class TokenPredictor(keras.Model):
+    """Logits over the vocabulary from hidden states, and these apart from them.
 
-    A family has
+    (B, T, V) in float32 is the largest tensor of a training step: a loss or a score takes the hidden states, and makes
+    the logits of few positions at a time (`tflm.metrics.cross_entropy`). A family has
 
-        hidden(token_ids, state=None, position=0, training=None) -> (B, T, D), and the state after the tokens
-        output_table()                                           -> (V, D), and the bias (V,) or None
-        initial_state(batch_size, max_length)                    -> a dict
-
-    `hidden` without a state begins a text. It is apart from `logits` because (B, T, V) in float32 is the largest
-    tensor of a training step: a loss or a score takes the hidden states, and makes the logits of few positions at a
-    time (`tflm.metrics.cross_entropy`).
+        output_table()    -> (V, D), and the bias (V,) or None
     """
 
     def logits(self, hidden, output=None):
@@ -31,6 +26,18 @@ class LanguageModel(keras.Model):
         if bias is not None:
             logits = logits + ops.cast(bias, hidden.dtype)
         return ops.cast(logits, "float32")
+
+
+class LanguageModel(TokenPredictor):
+    """One forward pass serves the whole text, the step and the loss.
+
+    A family has, beside `output_table`,
+
+        hidden(token_ids, state=None, position=0, training=None) -> (B, T, D), and the state after the tokens
+        initial_state(batch_size, max_length)                    -> a dict
+
+    `hidden` without a state begins a text.
+    """
 
     def call(self, token_ids, training=None):
         """(B, T) int32 -> logits (B, T, V) float32 of a text that begins with token_ids[:, 0]."""

@@ -55,6 +55,7 @@ class Seq2SeqTransformerConfig:
     positions: str = "sinusoidal"
     rotary_base: float = 10_000.0
     normalization: str = "layer_norm"
+    norm_epsilon: float = 1e-5
     norm_first: bool = True
     activation: str = "relu"
     use_bias: bool = True
@@ -118,8 +119,10 @@ class Seq2SeqTransformer(SequenceToSequence):
         self.decoder_blocks = blocks("decoder", config.num_layers, reads_source=True)
         self.encoder_norm = self.decoder_norm = None
         if config.norm_first:
-            self.encoder_norm = normalization(config.normalization, "encoder_norm")
-            self.decoder_norm = normalization(config.normalization, "decoder_norm")
+            self.encoder_norm, self.decoder_norm = (
+                normalization(config.normalization, f"{side}_norm", config.norm_epsilon)
+                for side in ("encoder", "decoder")
+            )
 
     def build(self, token_ids_shape, source_ids_shape):
         # Keys and values of the source are made outside of a block's call, which would build it.

@@ -43,6 +43,7 @@ from tflm.errors import UserError, unknown_name
 # kind -> (module, config dataclass, objective)
 OBJECTIVES = {
     "causal": ("trainers.objectives.causal", "CausalConfig", "CausalObjective"),
+    "masked": ("trainers.objectives.masked", "MaskedConfig", "MaskedObjective"),
     "skip_gram": ("trainers.objectives.skip_gram", "SkipGramConfig", "SkipGramObjective"),
     "cbow": ("trainers.objectives.cbow", "CBOWConfig", "CBOWObjective"),
     "glove": ("trainers.objectives.glove", "LeastSquaresConfig", "LeastSquaresObjective"),
