@@ -355,10 +355,7 @@ def load(
 
     folder = RunFolder(run_dir)
     experiment = folder.read_experiment()
-    model_values = dict(experiment["model"])
-    config = configs.from_dict(
-        models.config_class(model_values.pop("family")), model_values, "model"
-    )
+    config = models.from_dict(experiment["model"])
     if average > 1 and folder.steps():
         checkpoint = mean_of_last(folder, average, step)
     else:

@@ -1,6 +1,6 @@
 """Label the lines of a file by a trained classifier: one line out for each line in.
 
-python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=texts.txt
+python -m trainers.classify --run_dir=runs/classifier --input_file=texts.txt
 python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=texts.txt --top=3 --output=labels.tsv
 echo "a good film" | python -m trainers.classify --run_dir=runs/fasttext_classifier --input_file=-
 """
@@ -25,35 +25,19 @@ def probabilities(run, texts: list[str]):
     """(N, L) float64: of each label, for every text.
 
     Args:
-        run: a tflm.run.Run of a bag classifier.
+        run: a tflm.run.Run that was trained with labels.
     """
-    import numpy as np
-    from keras import ops
-
-    from tflm.backend import compiled
-    from tflm.data.bag_batches import CHUNK_TEXTS, BagBatches
     from tflm.data.labelled_store import unlabelled_split
-    from tflm.text.ngrams import text_bags
-    from trainers.objectives.classify_bag import logits_of
+    from trainers import experiment as experiments
+    from trainers import objectives
 
-    model = run.model
-    split = unlabelled_split(texts, run.tokenizer)
-    train, objective = run.experiment["train"], run.experiment["objective"]
-    batches = BagBatches(
-        split,
-        text_bags(model.config, model.pieces),
-        min(train["batch_size"], len(texts)),
-        objective["chunk_texts"],
-        seed=None,
+    experiment = experiments.from_dict(run.experiment)
+    objective = objectives.build(experiment.objective)
+    if hasattr(objective, "read_tokenizers"):
+        objective.read_tokenizers(run.tokenizer, run.tokenizer)
+    return objective.probabilities(
+        run.model, unlabelled_split(texts, run.tokenizer), experiment.train
     )
-    score = compiled(model, lambda batch: logits_of(model.tables(), batch))
-    parts = []
-    for step in range(batches.num_batches):
-        batch = batches.batch(step)
-        parts.append(ops.convert_to_numpy(score(batch))[: batch[CHUNK_TEXTS][-1]])
-    logits = np.concatenate(parts).astype(np.float64)
-    values = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return values / values.sum(axis=1, keepdims=True)
 
 
 def main(argv):
@@ -71,7 +55,7 @@ def main(argv):
     if _OUTPUT.value:
         output_file.check(_OUTPUT.value, "--output")
     run = runs.load(_RUN_DIR.value, say=warn)
-    if run.experiment["objective"]["kind"] != "classify_bag":
+    if "labels" not in run.experiment["objective"]:
         raise UserError(
             f"{_RUN_DIR.value} is no classifier but a run of {run.family}. Give one that was trained with labels."
         )

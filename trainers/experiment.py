@@ -148,7 +148,7 @@ def check(experiment: Experiment) -> None:
 def to_dict(experiment: Experiment) -> dict:
     """As plain values; `family` and `kind` say which config `model` and `objective` are."""
     values = configs.to_dict(experiment)
-    values["model"] = {"family": models.family_of(experiment.model), **values["model"]}
+    values["model"] = models.to_dict(experiment.model)
     values["objective"] = {"kind": objectives.kind_of(experiment.objective), **values["objective"]}
     return values
 
@@ -156,11 +156,10 @@ def to_dict(experiment: Experiment) -> dict:
 def from_dict(values: dict) -> Experiment:
     """What `to_dict` gave, back."""
     values = dict(values)
-    model, objective = dict(values.pop("model")), dict(values.pop("objective"))
-    model_config = models.config_class(model.pop("family"))
+    model, objective = values.pop("model"), dict(values.pop("objective"))
     objective_config = objectives.config_class(objective.pop("kind"))
     return Experiment(
-        model=configs.from_dict(model_config, model, "model"),
+        model=models.from_dict(model),
         objective=configs.from_dict(objective_config, objective, "objective"),
         tokenizer=configs.from_dict(TokenizerConfig, values.get("tokenizer", {}), "tokenizer"),
         data=configs.from_dict(DataConfig, values.get("data", {}), "data"),

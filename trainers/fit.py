@@ -32,6 +32,7 @@ from trainers import (
     optimizers,
     out_of_memory,
     precision,
+    pretrained,
     samples,
     tokenizer_of,
 )
@@ -75,6 +76,7 @@ def train(experiment: Experiment, run_dir, profile_steps=(), fit=None, distribut
     Raises:
         UserError: for whatever the user can mend.
     """
+    pretrained.adopt(experiment, RunFolder(run_dir))
     experiments.check(experiment)
     group = distribution.start(distribute, experiment)
     folder = group.folder(run_dir)
@@ -144,13 +146,7 @@ def _train(experiment: Experiment, folder: RunFolder, fit, group, until):
     state = callbacks.TrainingState(training, progress, store.fingerprint)
     checkpoint = folder.load_latest(say=warn)
     if checkpoint is None and config.init_from is not None:
-        reading = Progress("bytes")
-        say(
-            initialize_from(
-                model, tokenizer, config.init_from, store.split("train"), progress=reading
-            )
-        )
-        reading.close()
+        say(_initialized(model, tokenizer, config.init_from, store.split("train")))
     if checkpoint is not None:
         state.restore(checkpoint, str(folder.path))
         say(f"Going on in {folder.path} from step {progress.step:,}.")
@@ -175,6 +171,17 @@ def _train(experiment: Experiment, folder: RunFolder, fit, group, until):
         return Result(progress, checkpoint.state["metrics"], None)
     with out_of_memory.caught(progress):
         return fit(experiment, folder, state, store, tokenizer, objective, source)
+
+
+def _initialized(model, tokenizer, source: str, split) -> str:
+    """Lets the model begin with what `source` knows; a line that says what that was."""
+    if (line := pretrained.load_encoder(model, source)) is not None:
+        return line
+    reading = Progress("bytes")
+    try:
+        return initialize_from(model, tokenizer, source, split, progress=reading)
+    finally:
+        reading.close()
 
 
 def _fastest_training(experiment, objective, store, tokenizer, group):

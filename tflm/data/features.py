@@ -18,6 +18,7 @@ RESET = "reset"  # (B,) bool, True where a row's recurrent state must start anew
 SOURCE_IDS = (
     "source_ids"  # (B, S) int32, what an encoder reads: `tokens..., eos`, then padding (id 0)
 )
+PADDING_MASK = "padding_mask"  # (B, T) bool, True where a token is and no padding; for an encoder
 MASKED_POSITIONS = "masked_positions"  # (B, P) int32, where an encoder must say what stood there; LABELS are (B, P)
 IS_NEXT = "is_next"  # (B,) int32, 1 where the second text of a row goes on where the first one ends
 ROW_WEIGHTS = "row_weights"  # (B,) float32, sums to 1 over the whole effective batch

@@ -1,8 +1,10 @@
 """One file a family; a family is a config dataclass and a model."""
 
+import dataclasses
 import importlib
 
-from tflm.errors import unknown_name
+from tflm import config as configs
+from tflm.errors import UserError, unknown_name
 
 # family -> (module, config dataclass, model); imported only when asked for.
 FAMILIES = {
@@ -18,6 +20,7 @@ FAMILIES = {
         "Seq2SeqTransformer",
     ),
     "seq2seq_lstm": ("tflm.models.seq2seq_lstm", "Seq2SeqLSTMConfig", "Seq2SeqLSTM"),
+    "classifier": ("tflm.models.classifier", "ClassifierConfig", "Classifier"),
     "fasttext_classifier": (
         "tflm.models.fasttext_classifier",
         "FastTextClassifierConfig",
@@ -42,6 +45,44 @@ def family_of(config) -> str:
     raise unknown_name("model config", type(config).__name__, [c for _, c, _ in FAMILIES.values()])
 
 
+def model_class(config) -> type:
+    """The model that a config is of."""
+    module, _, model_name = FAMILIES[family_of(config)]
+    return getattr(importlib.import_module(module), model_name)
+
+
+def check_encoder(config, families) -> None:
+    """Raises UserError where `config`, the field `encoder` of another one, is of none of these families."""
+    family = family_of(config)
+    if family not in families:
+        raise UserError(
+            f"`model.encoder` must be of one of {', '.join(families)}. Received a config of {family}."
+        )
+
+
+def to_dict(config) -> dict:
+    """A family's config as plain values; `family` says which, in its encoder, too."""
+    values = {"family": family_of(config), **configs.to_dict(config)}
+    if "encoder" in values:
+        values["encoder"] = to_dict(config.encoder)
+    return values
+
+
+def from_dict(values: dict, path: str = "model"):
+    """What `to_dict` gave, back.
+
+    Raises:
+        UserError: for an unknown family, key or type.
+    """
+    values = dict(values)
+    found = config_class(values.pop("family"))
+    encoder = values.pop("encoder", None)
+    config = configs.from_dict(found, values, path)
+    if encoder is not None:
+        config = dataclasses.replace(config, encoder=from_dict(encoder, f"{path}.encoder"))
+    return config
+
+
 def build(config, seed: int = 0, precision: str = "float32", initializers: dict | None = None):
     """The model of a config, with every variable made and initialised.
 
@@ -57,11 +98,10 @@ def build(config, seed: int = 0, precision: str = "float32", initializers: dict 
     from tflm.models.initialization import initialize
     from tflm.models.sequence_to_sequence import SequenceToSequence
 
-    module, _, model_name = FAMILIES[family_of(config)]
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        model = getattr(importlib.import_module(module), model_name)(config)
+        model = model_class(config)(config)
         token_ids = np.zeros((1, 2), "int32")
         reads_source = isinstance(model, SequenceToSequence)
         _ = model(token_ids, token_ids) if reads_source else model(token_ids)

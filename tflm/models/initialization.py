@@ -21,9 +21,12 @@ def initialize(model, seed: int, initializers: dict) -> None:
     A model may say otherwise in `initializers`: the last part of a variable's path -> f(random, shape) -> array. What
     is given here goes before it.
     """
-    own = getattr(model, "initializers", {}) | initializers
+    described = getattr(
+        model, "encoder", model
+    )  # what is put on top of an encoder has nothing of its own
+    own = getattr(described, "initializers", {}) | initializers
     for variable in model.variables:
-        variable.assign(_initial_value(model, variable, seed, own))
+        variable.assign(_initial_value(described, variable, seed, own))
 
 
 def generator(seed: int, path: str) -> np.random.Generator:

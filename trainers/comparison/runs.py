@@ -196,10 +196,7 @@ class ComparedRun:
             from tflm import models
             from tflm.models.flops import training_flops_per_token
 
-            values = dict(self.experiment["model"])
-            config_class = models.config_class(values.pop("family"))
-            config = configs.from_dict(config_class, values, "model")
-            return training_flops_per_token(config, length)
+            return training_flops_per_token(models.from_dict(self.experiment["model"]), length)
 
         return self._result("flops", {"sequence_length": length}, compute)
 

@@ -48,6 +48,7 @@ OBJECTIVES = {
     "cbow": ("trainers.objectives.cbow", "CBOWConfig", "CBOWObjective"),
     "glove": ("trainers.objectives.glove", "LeastSquaresConfig", "LeastSquaresObjective"),
     "seq2seq": ("trainers.objectives.seq2seq", "Seq2SeqConfig", "Seq2SeqObjective"),
+    "classify": ("trainers.objectives.classify", "ClassifyConfig", "ClassifyObjective"),
     "classify_bag": (
         "trainers.objectives.classify_bag",
         "ClassifyBagConfig",

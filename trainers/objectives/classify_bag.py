@@ -30,65 +30,28 @@ from tflm.data.bag_batches import (
     BagBatches,
 )
 from tflm.data.features import LABELS
-from tflm.errors import UserError
 from tflm.metrics.classification import accuracy, confusion_counts
 from tflm.metrics.cross_entropy import cross_entropy
 from tflm.text.ngrams import text_bags
+from trainers.objectives.labelled import LabelledConfig, LabelledObjective
 
 
 @dataclasses.dataclass
-class ClassifyBagConfig:
+class ClassifyBagConfig(LabelledConfig):
     """
     Attributes:
-        labels: the label set, in the order of the model's outputs; (): that of the training text, sorted.
         chunk_texts: texts whose updates are added up.
     """
 
-    labels: tuple[str, ...] = ()
     chunk_texts: int = 16
 
     def __post_init__(self):
         check_ranges(self, chunk_texts=(1, None))
 
 
-class ClassifyBagObjective:
-    score_name = "error"
+class ClassifyBagObjective(LabelledObjective):
     families = ("fasttext_classifier",)
     optimizer = "sgd"
-
-    def __init__(self, config: ClassifyBagConfig):
-        self.config = config
-
-    def training_texts(self, data, sample_bytes: int, seed: int, progress=None):
-        """What the tokenizer is trained on: the texts without their labels."""
-        from tflm.data.labelled import labelled_texts
-        from tflm.data.training_texts import training_texts
-
-        return training_texts(data, sample_bytes, seed, progress=progress, read=labelled_texts)
-
-    def open_store(self, data, tokenizer, progress=None):
-        from tflm.data.labelled_store import build_labelled_store
-
-        return build_labelled_store(data, tokenizer, progress=progress)
-
-    def fill_in(self, model_config, store) -> None:
-        """Takes over from the store what the configs leave open: the label set.
-
-        Raises:
-            UserError: where they say otherwise than the training text.
-        """
-        if self.config.labels and tuple(self.config.labels) != store.labels:
-            raise UserError(
-                f"The training text must have the labels {_listed(self.config.labels)}, as `objective.labels` says. "
-                f"Received: {_listed(store.labels)}."
-            )
-        if model_config.num_labels not in (0, len(store.labels)):
-            raise UserError(
-                f"`model.num_labels` must be 0 or that of the training text, {len(store.labels)}. "
-                f"Received: {model_config.num_labels}."
-            )
-        self.config.labels = store.labels
-        model_config.num_labels = len(store.labels)
 
     def batches(self, split, model, train):
         return BagBatches(
@@ -122,6 +85,23 @@ class ClassifyBagObjective:
         table, output, total = ops.fori_loop(0, batch[NUM_CHUNKS][0], learn, state)
         num_texts = ops.cast(batch[CHUNK_TEXTS][-1], "float32")
         return total / num_texts, {"input": table, "output": output}, slots
+
+    def probabilities(self, model, split, train) -> np.ndarray:
+        """(N, L) float64: of each label, for every text of a split."""
+        batches = BagBatches(
+            split,
+            text_bags(model.config, model.pieces),
+            min(train.batch_size, split.num_documents),
+            self.config.chunk_texts,
+            seed=None,
+        )
+        score = compiled(model, lambda batch: logits_of(model.tables(), batch))
+        parts = []
+        for step in range(batches.num_batches):
+            batch = batches.batch(step)
+            parts.append(ops.convert_to_numpy(score(batch))[: batch[CHUNK_TEXTS][-1]])
+        logits = np.concatenate(parts).astype(np.float64)
+        return np.exp(logits - _log_sum_exp(logits)[:, None])
 
     def evaluator(self, model, train, tokenizer):
         del tokenizer
@@ -214,7 +194,3 @@ class _Chunk:
 def _log_sum_exp(logits: np.ndarray) -> np.ndarray:
     highest = logits.max(axis=1)
     return highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
-
-
-def _listed(labels) -> str:
-    return f"{', '.join(labels)[:100]} ({len(labels)})"
