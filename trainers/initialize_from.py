@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflm import models
 from tflm.data.word_chunks import word_counts
 from tflm.errors import UserError
 
@@ -91,4 +92,5 @@ def _embedding(model):
 
 
 def _width_field(model) -> str:
-    return "embedding_dim" if hasattr(model.config, "embedding_dim") else "hidden_dim"
+    config = models.encoder_of(model).config
+    return "embedding_dim" if hasattr(config, "embedding_dim") else "hidden_dim"

@@ -49,7 +49,7 @@ def load_encoder(model, source: str) -> str | None:
     Raises:
         UserError: where the weights are not those of this encoder.
     """
-    config = _encoder_of(source) if hasattr(model, "encoder") else None
+    config = _encoder_of(source) if hasattr(model.config, "encoder") else None
     if config is None:
         return None
     encoder = model.encoder

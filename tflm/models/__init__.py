@@ -60,6 +60,11 @@ def check_encoder(config, families) -> None:
         )
 
 
+def encoder_of(model):
+    """The encoder that a model is put on top of; the model itself where there is none."""
+    return model.encoder if hasattr(model.config, "encoder") else model
+
+
 def to_dict(config) -> dict:
     """A family's config as plain values; `family` says which, in its encoder, too."""
     values = {"family": family_of(config), **configs.to_dict(config)}

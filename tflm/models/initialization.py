@@ -8,6 +8,8 @@ import hashlib
 
 import numpy as np
 
+from tflm import models
+
 STANDARD_DEVIATION = 0.02  # Radford et al. 2019
 
 
