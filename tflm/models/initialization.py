@@ -23,9 +23,7 @@ def initialize(model, seed: int, initializers: dict) -> None:
     A model may say otherwise in `initializers`: the last part of a variable's path -> f(random, shape) -> array. What
     is given here goes before it.
     """
-    described = getattr(
-        model, "encoder", model
-    )  # what is put on top of an encoder has nothing of its own
+    described = models.encoder_of(model)  # what stands on an encoder has nothing of its own
     own = getattr(described, "initializers", {}) | initializers
     for variable in model.variables:
         variable.assign(_initial_value(described, variable, seed, own))
