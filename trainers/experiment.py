@@ -7,7 +7,7 @@ from tflm import models
 from tflm.data.corpora import DataConfig
 from tflm.errors import UserError
 from tflm.text.tokenizer import TokenizerConfig
-from trainers import compilation, objectives
+from trainers import compilation, layer_rates, objectives
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
@@ -23,7 +23,11 @@ class TrainConfig:
         accumulation: micro-batches in one update; must divide batch_size. Raised by itself where one does not fit into
             the memory.
         sequence_length: tokens the model reads in one sequence.
-        init_from: word vectors that the embedding starts from: a run folder, or a file of a format of tflm.vectors.
+        init_from: what the model begins with: the run folder of an encoder, for a model that stands on one; or word
+            vectors for the embedding, a run folder or a file of a format of tflm.vectors.
+        frozen: what of the encoder is held as it is: "", "embeddings" or "encoder"; for a model that stands on one.
+        layer_decay: the learning rate of a layer of the encoder, as a share of that of the layer above it.
+        unfreeze_every: steps after which the next lower layer of the encoder joins in; 0 for all from the beginning.
         optimizer: one of trainers.optimizers.OPTIMIZERS.
         schedule: one of trainers.schedules.SCHEDULES, after `warmup_steps` of linear warm-up.
         final_learning_rate: where the schedule ends, as a fraction of learning_rate.
@@ -51,6 +55,9 @@ class TrainConfig:
     sequence_length: int = 128
     seed: int = 0
     init_from: str | None = None
+    frozen: str = ""
+    layer_decay: float = 1.0
+    unfreeze_every: int = 0
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     warmup_steps: int = 100
@@ -83,7 +90,14 @@ class TrainConfig:
             "weight_decay",
             "clip_norm",
         )
-        not_negative += ("eval_tokens", "early_stopping", "sample_tokens", "average_after")
+        not_negative += (
+            "layer_decay",
+            "unfreeze_every",
+            "eval_tokens",
+            "early_stopping",
+            "sample_tokens",
+            "average_after",
+        )
         configs.check_ranges(
             self,
             "train.",
@@ -129,6 +143,7 @@ def check(experiment: Experiment) -> None:
     from trainers.optimizers import OPTIMIZERS
     from trainers.schedules import SCHEDULES
 
+    layer_rates.check(experiment)
     configs.check_choices(experiment.train, "train.", optimizer=OPTIMIZERS, schedule=SCHEDULES)
     if hasattr(experiment.objective, "complete"):
         experiment.objective.complete(experiment.model, experiment.train)

@@ -27,6 +27,7 @@ from trainers import (
     distribution,
     feed,
     going_on,
+    layer_rates,
     mfu,
     objectives,
     optimizers,
@@ -198,11 +199,13 @@ def _fastest_training(experiment, objective, store, tokenizer, group):
         source = objective.batches(store.split("train"), model, config)
         if config.epochs:  # before the optimizer, whose learning rate falls until the last step
             config.steps = math.ceil(config.epochs * source.steps_per_epoch)
+        layer_rates.freeze(model, config.frozen)
         training = group.training_model(model, objective, config)
         training.shapes_vary = feed.shapes_vary(source)
         # Keras' own slots for tables whose rows the objective updates would be of no use, and as large as the tables.
         variables = [] if updates_rows(objective) else model.trainable_variables
         optimizer = optimizers.build(config, variables, policy)
+        layer_rates.apply_layer_rates(optimizer, model, config.layer_decay, config.unfreeze_every)
         # Keras would wrap an optimizer of its own choice around ours under mixed_float16.
         jit_compile = compiled and group.can_compile
         training.compile(optimizer=optimizer, jit_compile=jit_compile, auto_scale_loss=False)

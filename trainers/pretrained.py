@@ -67,7 +67,11 @@ def load_encoder(model, source: str) -> str | None:
         if _within(path, encoder.name) is not None
     }
     # By the path within the encoder: what stands around it differs.
-    variables = [_Renamed(_within(v.path, encoder.name), v) for v in encoder.variables]
+    variables = [
+        _Renamed(_within(v.path, encoder.name), v)
+        for v in encoder.variables
+        if "/lora_" not in v.path
+    ]
     assign_arrays(variables, arrays, source)
     return f"The encoder begins with the weights of {source}, step {checkpoint.step:,}."
 

@@ -100,6 +100,7 @@ def build(config, seed: int = 0, precision: str = "float32", initializers: dict 
     import keras
     import numpy as np
 
+    from tflm.layers.lora import add_lora
     from tflm.models.initialization import initialize
     from tflm.models.sequence_to_sequence import SequenceToSequence
 
@@ -110,6 +111,8 @@ def build(config, seed: int = 0, precision: str = "float32", initializers: dict 
         token_ids = np.zeros((1, 2), "int32")
         reads_source = isinstance(model, SequenceToSequence)
         _ = model(token_ids, token_ids) if reads_source else model(token_ids)
+        if getattr(config, "lora_rank", 0):
+            add_lora(model.encoder, config.lora_rank)
     finally:
         keras.config.set_dtype_policy(before)
     initialize(model, seed, initializers or {})

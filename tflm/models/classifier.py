@@ -30,16 +30,19 @@ class ClassifierConfig:
         pooling: what stands for a text: its first token, its last one, or the mean or the maximum over all of them; ""
             for the first of BERT's, which goes through a layer of its own, and else the mean.
         dropout: rate on what the linear layer reads.
+        lora_rank: of the change that each linear layer of the encoder learns while its own weights are held
+            (`tflm.layers.lora`); 0: all weights of the encoder are trained.
     """
 
     encoder: object = dataclasses.field(default_factory=BERTConfig)
     num_labels: int = 0
     pooling: str = ""
     dropout: float = 0.1
+    lora_rank: int = 0
 
     def __post_init__(self):
         check_choices(self, "model.", pooling=POOLINGS)
-        check_ranges(self, num_labels=(0, None), dropout=(0, 1))
+        check_ranges(self, num_labels=(0, None), dropout=(0, 1), lora_rank=(0, None))
         models.check_encoder(self.encoder, ENCODERS)
 
     @property

@@ -9,6 +9,7 @@ import hashlib
 import numpy as np
 
 from tflm import models
+from tflm.layers.lora import LAST_FACTOR
 
 STANDARD_DEVIATION = 0.02  # Radford et al. 2019
 
@@ -45,6 +46,8 @@ def _initial_value(model, variable, seed: int, own: dict) -> np.ndarray:
         return random.integers(0, 2**31, shape).astype("uint32")
     if name in ("gamma", "scale"):
         return np.ones(shape, "float32")
+    if name == LAST_FACTOR:
+        return np.zeros(shape, "float32")
     if "bias" in name or name == "beta":
         value = np.zeros(shape, "float32")
         if "input_projection" in path and model.cell == "lstm":
