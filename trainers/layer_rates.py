@@ -1,21 +1,19 @@
 """What of an encoder that knows something already is trained, and how fast.
 
 The lower a layer, the less it should move: its rate is `train.layer_decay` times that of the layer above it (Howard and
-Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", section 3.2, have 1 / 2.6; Clark et al. 2020,
-"ELECTRA", 0.8). `train.unfreeze_every` lets the layers join in one by one from the top, each so many steps after the
-one above it (section 3.3 there); what stands on the encoder moves from the beginning.
+Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", section 3.2, have 1 / 2.6; Clark et al.
+2020, "ELECTRA", 0.8). `train.unfreeze_every` lets the layers join in one by one from the top, each so many steps after
+the one above it (Howard and Ruder, section 3.3); what stands on the encoder moves from the beginning.
 """
 
 import re
-
-from keras import ops
 
 from tflm import models
 from tflm.config import check_choices
 from tflm.errors import UserError
 
-
 FROZEN = ("", "embeddings", "encoder")
+LAYER = re.compile(r"(?:block|layer)_(\d+)")
 
 
 def freeze(model, what: str) -> None:
@@ -53,6 +51,8 @@ def apply_layer_rates(optimizer, model, layer_decay: float, unfreeze_every: int)
     """
     if layer_decay == 1 and not unfreeze_every:
         return
+    from keras import ops
+
     below = {v.path: steps_below_top(model, v) for v in model.trainable_variables}
     update = optimizer.update_step
 
