@@ -13,15 +13,15 @@ import numpy as np
 
 from tflm.data import features
 from tflm.data.bucket_order import BucketOrder
-from tflm.data.labelled_store import LabelledSplit
 from tflm.data.length_buckets import bucket_ends
 from tflm.data.parallel_batches import place
+from tflm.data.store import TokenSplit
 
 
 class TextBatches:
     """
     Args:
-        split: of texts with labels, which it holds four bytes of order for each.
+        split: of texts, with labels or without; four bytes of order are held for each.
         frame: (pad_id, eos_id).
         sequence_length: the most tokens of a text that are read.
         batch_size: B.
@@ -38,7 +38,7 @@ class TextBatches:
 
     def __init__(
         self,
-        split: LabelledSplit,
+        split: TokenSplit,
         frame: tuple[int, int],
         sequence_length: int,
         batch_size: int,
@@ -62,8 +62,8 @@ class TextBatches:
         self.padding_share = 1 - float(lengths.sum() / (sizes * ends).sum())
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """The batch of `step`, from 0: token_ids (B, T) int32, padding_mask (B, T) bool, labels (B,) int32, and
-        weights (B,) float32 that sum to 1."""
+        """The batch of `step`, from 0: token_ids (B, T) int32, padding_mask (B, T) bool, weights (B,) float32 that sum to
+        1, and of texts with labels these, (B,) int32."""
         texts, shape, count = self._at(step)
         starts, lengths = self._split.spans(texts)
         is_cut = lengths > shape[1]
@@ -72,16 +72,17 @@ class TextBatches:
         place(token_ids, np.zeros(len(texts), np.int64), self._split.tokens, (starts, lengths))
         token_ids[is_cut, -1] = self._eos_id
         self._split.release_pages()
-        labels = np.asarray(self._split.labels[texts], np.int32)
-        weights = (
-            np.ones(len(texts)) if self._class_weights is None else self._class_weights[labels]
-        )
+        labels, weights = {}, np.ones(len(texts))
+        if hasattr(self._split, "labels"):
+            labels[features.LABELS] = np.asarray(self._split.labels[texts], np.int32)
+            if self._class_weights is not None:
+                weights = self._class_weights[labels[features.LABELS]]
         weights = np.where(np.arange(len(texts)) < count, weights, 0.0)
         return {
             features.TOKEN_IDS: token_ids,
             features.PADDING_MASK: np.arange(shape[1])[None, :] < lengths[:, None],
-            features.LABELS: labels,
             features.WEIGHTS: (weights / max(weights.sum(), 1e-9)).astype(np.float32),
+            **labels,
         }
 
     def texts(self, step: int) -> np.ndarray:

@@ -16,8 +16,8 @@ from tflm import models
 from tflm.config import check_choices, check_ranges
 from tflm.layers.dropout import Dropout
 from tflm.models.bert import BERTConfig
+from tflm.models.pooling import POOLINGS, encoded, pool
 
-POOLINGS = ("", "first", "last", "mean", "max")
 ENCODERS = ("bert", "rnn", "gpt")
 
 
@@ -41,7 +41,7 @@ class ClassifierConfig:
     lora_rank: int = 0
 
     def __post_init__(self):
-        check_choices(self, "model.", pooling=POOLINGS)
+        check_choices(self, "model.", pooling=("", *POOLINGS))
         check_ranges(self, num_labels=(0, None), dropout=(0, 1), lora_rank=(0, None))
         models.check_encoder(self.encoder, ENCODERS)
 
@@ -100,23 +100,6 @@ class Classifier(keras.Model):
     def _pooled(self, token_ids, segment_ids, padding_mask, training):
         """(B, D)."""
         sequence = encoded(self.encoder, token_ids, segment_ids, padding_mask, training)
-        pooling = self.config.pooling
-        if pooling == "" and hasattr(self.encoder, "pooled"):
+        if self.config.pooling == "" and hasattr(self.encoder, "pooled"):
             return self.encoder.pooled(sequence)
-        if pooling == "first":
-            return sequence[:, 0]
-        is_token = ops.cast(padding_mask, sequence.dtype)[..., None]
-        if pooling == "max":
-            return ops.max(ops.where(padding_mask[..., None], sequence, -1e4), axis=1)
-        if pooling == "last":
-            # The last token is where the mask goes from 1 to 0, or the row ends.
-            is_token = is_token - ops.pad(is_token[:, 1:], ((0, 0), (0, 1), (0, 0)))
-            return ops.sum(sequence * is_token, axis=1)
-        return ops.sum(sequence * is_token, axis=1) / ops.sum(is_token, axis=1)
-
-
-def encoded(encoder, token_ids, segment_ids, padding_mask, training):
-    """What a model of any family in ENCODERS makes of every token: (B, T, D)."""
-    if hasattr(encoder, "sequence"):
-        return encoder.sequence(token_ids, segment_ids, padding_mask, training)
-    return encoder.hidden(token_ids, training=training)[0]
+        return pool(sequence, padding_mask, self.config.pooling or "mean")

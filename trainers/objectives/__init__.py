@@ -44,6 +44,11 @@ from tflm.errors import UserError, unknown_name
 OBJECTIVES = {
     "causal": ("trainers.objectives.causal", "CausalConfig", "CausalObjective"),
     "masked": ("trainers.objectives.masked", "MaskedConfig", "MaskedObjective"),
+    "contrastive": (
+        "trainers.objectives.contrastive",
+        "ContrastiveConfig",
+        "ContrastiveObjective",
+    ),
     "skip_gram": ("trainers.objectives.skip_gram", "SkipGramConfig", "SkipGramObjective"),
     "cbow": ("trainers.objectives.cbow", "CBOWConfig", "CBOWObjective"),
     "glove": ("trainers.objectives.glove", "LeastSquaresConfig", "LeastSquaresObjective"),
