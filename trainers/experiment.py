@@ -23,8 +23,8 @@ class TrainConfig:
         accumulation: micro-batches in one update; must divide batch_size. Raised by itself where one does not fit into
             the memory.
         sequence_length: tokens the model reads in one sequence.
-        init_from: what the model begins with: the run folder of an encoder, for a model that stands on one; or word
-            vectors for the embedding, a run folder or a file of a format of tflm.vectors.
+        init_from: what the model begins with: a run folder of its family, or of that of the encoder that it stands on;
+            or word vectors for the embedding, a run folder or a file of a format of tflm.vectors.
         frozen: what of the encoder is held as it is: "", "embeddings" or "encoder"; for a model that stands on one.
         layer_decay: the learning rate of a layer of the encoder, as a share of that of the layer above it.
         unfreeze_every: steps after which the next lower layer of the encoder joins in; 0 for all from the beginning.

@@ -176,7 +176,7 @@ def _train(experiment: Experiment, folder: RunFolder, fit, group, until):
 
 def _initialized(model, tokenizer, source: str, split) -> str:
     """Lets the model begin with what `source` knows; a line that says what that was."""
-    if (line := pretrained.load_encoder(model, source)) is not None:
+    if (line := pretrained.load_weights(model, source)) is not None:
         return line
     reading = Progress("bytes")
     try:

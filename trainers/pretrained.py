@@ -1,6 +1,7 @@
-"""Beginning from an encoder that was trained before: `train.init_from` names its run folder.
+"""Beginning with the weights of another run, which `train.init_from` names: all of them, or those of an encoder.
 
-What the encoder is, and its tokenizer, are then those of that run, whatever the recipe says of them.
+The model, or the encoder that it stands on, is then that of the other run, and so is the tokenizer, whatever the recipe
+says of them.
 """
 
 import dataclasses
@@ -13,67 +14,77 @@ from trainers import experiment as experiments
 
 
 def adopt(experiment, folder: RunFolder) -> None:
-    """Takes over the encoder's config and the tokenizer of the run that `train.init_from` names.
+    """Takes over the model's or its encoder's config, and the tokenizer, of the run that `train.init_from` names.
 
-    Word vectors, which init_from may name as well, decide nothing about a model, and nothing is done.
+    A run of another family, or a file, has word vectors to begin with: these decide nothing about a model, and nothing
+    is done.
 
     Args:
         experiment: changed in place.
         folder: of the run that is begun; one that goes on is as it was begun.
     """
-    if experiment.train.init_from is None or not hasattr(experiment.model, "encoder"):
+    source = experiment.train.init_from
+    if source is None:
         return
     if folder.exists():
         begun = experiments.from_dict(folder.read_experiment())
-        if hasattr(begun.model, "encoder"):
-            experiment.model.encoder, experiment.tokenizer = begun.model.encoder, begun.tokenizer
+        if begun.tokenizer.load_from == source:
+            _replace(experiment, _trained_part(begun.model), begun.tokenizer)
         return
-    encoder = _encoder_of(experiment.train.init_from)
-    if encoder is not None:
-        experiment.model.encoder = encoder
-        experiment.tokenizer = dataclasses.replace(
-            experiment.tokenizer, load_from=experiment.train.init_from
-        )
+    config = _config_in(source)
+    if config is not None and (
+        hasattr(experiment.model, "encoder") or type(config) is type(experiment.model)
+    ):
+        _replace(experiment, config, dataclasses.replace(experiment.tokenizer, load_from=source))
 
 
-def load_encoder(model, source: str) -> str | None:
-    """Gives the encoder of `model` the weights of a run.
+def _replace(experiment, config, tokenizer) -> None:
+    if hasattr(experiment.model, "encoder"):
+        experiment.model.encoder = config
+    else:
+        experiment.model = config
+    experiment.tokenizer = tokenizer
+
+
+def load_weights(model, source: str) -> str | None:
+    """Gives the model, or the encoder that it stands on, the weights of a run.
 
     Args:
-        model: of a family with an encoder.
+        model: of any family.
         source: train.init_from.
 
     Returns:
-        A line that says what was done; None where `source` is no run with such an encoder.
+        A line that says what was done; None where `source` is no run of the same family.
 
     Raises:
-        UserError: where the weights are not those of this encoder.
+        UserError: where the weights are not those of this model.
     """
-    config = _encoder_of(source) if hasattr(model.config, "encoder") else None
-    if config is None:
-        return None
-    encoder = model.encoder
+    encoder, config = models.encoder_of(model), _config_in(source)
     if type(config) is not type(encoder.config):
-        raise UserError(
-            f"train.init_from={source} has an encoder of {models.family_of(config)}, but this model has one of "
-            f"{models.family_of(encoder.config)}. Leave model.encoder to the run, or give another."
-        )
+        if config is not None and encoder is not model:
+            raise UserError(
+                f"train.init_from={source} has an encoder of {models.family_of(config)}, but this model has one of "
+                f"{models.family_of(encoder.config)}. Give another run, or start a new --run_dir."
+            )
+        return None
     checkpoint = RunFolder(source).load_best()
     if checkpoint is None:
         raise UserError(f"train.init_from={source} has no checkpoint yet. Train it first.")
+    # By the path within the encoder: what stands around it differs.
     arrays = {
         _within(path, encoder.name): value
         for path, value in checkpoint.model.items()
         if _within(path, encoder.name) is not None
     }
-    # By the path within the encoder: what stands around it differs.
     variables = [
         _Renamed(_within(v.path, encoder.name), v)
         for v in encoder.variables
         if "/lora_" not in v.path
     ]
-    assign_arrays(variables, arrays, source)
-    return f"The encoder begins with the weights of {source}, step {checkpoint.step:,}."
+    random_states = {v.path for v in variables if "seed_generator" in v.path}
+    arrays = {path: value for path, value in arrays.items() if "seed_generator" not in path}
+    assign_arrays([v for v in variables if v.path not in random_states], arrays, source)
+    return f"The {encoder.name} begins with the weights of {source}, step {checkpoint.step:,}."
 
 
 @dataclasses.dataclass
@@ -97,13 +108,16 @@ def _within(path: str, name: str) -> str | None:
     return "/".join(parts[parts.index(name) :]) if name in parts else None
 
 
-def _encoder_of(source: str):
-    """The config of the encoder in a run folder; None where there is none."""
+def _trained_part(config):
+    return getattr(config, "encoder", config)
+
+
+def _config_in(source: str):
+    """The config of the model in a run folder, or of its encoder; None where there is none that others can stand on."""
     from tflm.models.classifier import ENCODERS
 
     folder = RunFolder(source)
     if not Path(source).is_dir() or not folder.exists():
         return None
-    config = models.from_dict(folder.read_experiment()["model"])
-    config = getattr(config, "encoder", config)
+    config = _trained_part(models.from_dict(folder.read_experiment()["model"]))
     return config if models.family_of(config) in ENCODERS else None

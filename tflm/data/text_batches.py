@@ -62,8 +62,8 @@ class TextBatches:
         self.padding_share = 1 - float(lengths.sum() / (sizes * ends).sum())
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
-        """The batch of `step`, from 0: token_ids (B, T) int32, padding_mask (B, T) bool, weights (B,) float32 that sum to
-        1, and of texts with labels these, (B,) int32."""
+        """The batch of `step`, from 0: token_ids (B, T) int32, padding_mask (B, T) bool, weights (B,) float32 with
+        the sum 1, and of texts with labels these, (B,) int32."""
         texts, shape, count = self._at(step)
         starts, lengths = self._split.spans(texts)
         is_cut = lengths > shape[1]

@@ -1,7 +1,7 @@
 """The objective contrastive: a text's vector is nearer to itself than to any other text's.
 
-Gao et al. 2021, "SimCSE: Simple Contrastive Learning of Sentence Embeddings", equation 4: every text is read twice, each
-time with other units dropped out; with h_i and h'_i the two vectors of text i,
+Gao et al. 2021, "SimCSE: Simple Contrastive Learning of Sentence Embeddings", equation 4: every text is read twice,
+each time with other units dropped out; with h_i and h'_i the two vectors of text i,
 
     loss_i = -log (exp(cos(h_i, h'_i) / t) / sum_j exp(cos(h_i, h'_j) / t))      over the texts j of the batch
 
@@ -41,8 +41,8 @@ class ContrastiveConfig:
         """Raises UserError where a text could not be told from itself, or from too few others."""
         if model_config.dropout == 0:
             raise UserError(
-                "The objective contrastive reads a text twice with other units dropped out: model.dropout must be above "
-                "0. Received: 0."
+                "The objective contrastive reads a text twice with other units dropped out: model.dropout must be "
+                "above 0. Received: 0."
             )
         if train.accumulation > 1:
             raise UserError(
