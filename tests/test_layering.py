@@ -23,6 +23,7 @@ ALLOWED = {
     "tflm.layers": ("tflm.layers", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.models": ("tflm.models", "tflm.layers", "tflm.errors", "tflm.config"),
     "tflm.models.fasttext": ("tflm.models", "tflm.text", "tflm.errors", "tflm.config"),
+    "tflm.huggingface": ("tflm.huggingface", "tflm.models", "tflm.errors"),
     "tflm.generation": ("tflm.generation", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.metrics": ("tflm.metrics", "tflm.backend", "tflm.errors", "tflm.config"),
     "tflm.metrics.rouge": ("tflm.metrics", "tflm.text", "tflm.errors", "tflm.config"),

@@ -176,7 +176,7 @@ def test_one_pass_in_order():
 def test_pairs_go_on_or_do_not():
     tokens, source = windows(length=15, rows=50, next_sentence=True)
     batch = source.batch(0)
-    rows, is_next = unmasked(batch), batch[features.IS_NEXT].astype(bool)
+    rows, is_next = unmasked(batch), batch[features.IS_ELSEWHERE] == 0
     assert 10 < is_next.sum() < 40
     # [CLS] 6 [SEP] 6 [SEP]
     assert (rows[:, [0, 7, 14]] == [2, 3, 3]).all()

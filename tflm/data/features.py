@@ -20,5 +20,5 @@ SOURCE_IDS = (
 )
 PADDING_MASK = "padding_mask"  # (B, T) bool, True where a token is and no padding; for an encoder
 MASKED_POSITIONS = "masked_positions"  # (B, P) int32, where an encoder must say what stood there; LABELS are (B, P)
-IS_NEXT = "is_next"  # (B,) int32, 1 where the second text of a row goes on where the first one ends
+IS_ELSEWHERE = "is_elsewhere"  # (B,) int32, 1 where the second text of a row does not go on where the first one ends
 ROW_WEIGHTS = "row_weights"  # (B,) float32, sums to 1 over the whole effective batch

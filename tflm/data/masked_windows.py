@@ -63,7 +63,7 @@ class MaskedWindows:
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of `step` (from 0): token_ids (B, T), masked_positions and labels (B, P) int32, weights (B, P)
-        float32; with next_sentence also segment_ids (B, T), is_next (B,) int32 and row_weights (B,) float32."""
+        float32; with next_sentence also segment_ids (B, T), is_elsewhere (B,) int32 and row_weights (B,) float32."""
         # A stream of its own beside that of the order: the step's number is its counter.
         random = np.random.Generator(np.random.Philox(key=fold_in(self._seed, step), counter=1))
         starts = self._order.starts(step)
@@ -86,16 +86,16 @@ class MaskedWindows:
         if not self._next_sentence:
             return np.concatenate([bos, self._tokens(starts, self._length), eos], axis=1), {}
         first = self._length // 2
-        is_next = random.random(len(starts)) < 0.5
+        is_elsewhere = random.random(len(starts)) < 0.5
         elsewhere = random.integers(0, len(self._split.tokens), len(starts))
-        seconds = np.where(is_next, starts + first, elsewhere)
+        seconds = np.where(is_elsewhere, elsewhere, starts + first)
         left, right = self._tokens(starts, first), self._tokens(seconds, self._length - first)
         rows = np.concatenate([bos, left, eos, right, eos], axis=1)
         segment_ids = np.zeros(rows.shape, np.int32)
         segment_ids[:, first + 2 :] = 1
         return rows, {
             features.SEGMENT_IDS: segment_ids,
-            features.IS_NEXT: is_next.astype(np.int32),
+            features.IS_ELSEWHERE: is_elsewhere.astype(np.int32),
             features.ROW_WEIGHTS: np.full(len(rows), 1 / len(rows), np.float32),
         }
 

@@ -106,7 +106,7 @@ class BERT(TokenPredictor):
         self.pooler = keras.layers.Dense(width, activation="tanh", name="pooler")
         self.prediction = keras.layers.Dense(width, name="prediction")
         self.prediction_norm = norm("prediction_norm")
-        self.is_next = keras.layers.Dense(2, name="is_next")
+        self.pair_output = keras.layers.Dense(2, name="pair_output")
         self.output_bias = self.add_weight(
             shape=(config.vocabulary_size,), initializer="zeros", name="output_bias"
         )
@@ -116,7 +116,7 @@ class BERT(TokenPredictor):
         width = (None, None, self.config.hidden_dim)
         self.prediction.build(width)
         self.prediction_norm.build(width)
-        self.is_next.build((None, self.config.hidden_dim))
+        self.pair_output.build((None, self.config.hidden_dim))
 
     @property
     def max_sequence_length(self) -> int:
@@ -155,8 +155,8 @@ class BERT(TokenPredictor):
         return self.prediction_norm(hidden)
 
     def next_sentence(self, sequence):
-        """(B, T, D) -> logits (B, 2) float32, the second of "the second text goes on where the first one ends"."""
-        return ops.cast(self.is_next(self.pooled(sequence)), "float32")
+        """(B, T, D) -> logits (B, 2) float32: that the second text goes on where the first one ends, and that not."""
+        return ops.cast(self.pair_output(self.pooled(sequence)), "float32")
 
     def call(self, token_ids, segment_ids=None, padding_mask=None, training=None):
         """As `sequence`; {"sequence": (B, T, D), "pooled": (B, D)}."""

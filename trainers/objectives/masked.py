@@ -8,7 +8,7 @@ import dataclasses
 import math
 
 from tflm.data.features import (
-    IS_NEXT,
+    IS_ELSEWHERE,
     LABELS,
     MASKED_POSITIONS,
     ROW_WEIGHTS,
@@ -97,7 +97,7 @@ class MaskedObjective:
         sequence, predictions = self._predictions(model, batch, training=True)
         total = loss(model, predictions, batch[LABELS], batch[WEIGHTS])
         if self.config.next_sentence:
-            losses = cross_entropy(model.next_sentence(sequence), batch[IS_NEXT])
+            losses = cross_entropy(model.next_sentence(sequence), batch[IS_ELSEWHERE])
             total = total + ops.sum(losses * batch[ROW_WEIGHTS])
         return total, carry
 
@@ -126,7 +126,7 @@ class MaskedObjective:
             right_pairs = ops.zeros((), "float32")
             if self.config.next_sentence:
                 answers = ops.cast(ops.argmax(model.next_sentence(sequence), axis=-1), "int32")
-                right_pairs = ops.sum(ops.cast(ops.equal(answers, batch[IS_NEXT]), "float32"))
+                right_pairs = ops.sum(ops.cast(ops.equal(answers, batch[IS_ELSEWHERE]), "float32"))
             return ops.stack([nats, ops.sum(right * is_found), right_pairs])
 
         measure = compiled(model, score)
