@@ -1,6 +1,6 @@
 """Makes tests/golden/huggingface: small models of transformers with random weights, and what they compute.
 
-Run where torch and transformers are installed (made with transformers 4.57 and torch 2.9):
+Run where torch and transformers are installed (made with transformers 5.24 and torch 2.13):
 
     python tests/golden/make_huggingface.py
 """

@@ -108,6 +108,7 @@ def test_a_folder_in_parts_without_a_head_and_in_bfloat16(tmp_path):
             {"rope_scaling": {"factor": 2.0}},
             "rope_scaling={'factor': 2.0}, which is not known here",
         ),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type='yarn', which is not known here"),
         ({"vocab_size": None}, "lacks the key 'vocab_size'"),
     ],
 )
@@ -117,6 +118,15 @@ def test_what_is_not_known_is_said(change, message, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(values))
     with pytest.raises(UserError, match=message):
         folder.read_config(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["rope_theta", "rope_parameters"])
+def test_the_base_of_the_rotation_is_found_where_either_version_writes_it(place, tmp_path):
+    values = json.loads((GOLDEN / "llama" / "config.json").read_text())
+    values.pop("rope_parameters", None)
+    values[place] = 5e5 if place == "rope_theta" else {"rope_type": "default", "rope_theta": 5e5}
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    assert folder.read_config(tmp_path)[0].rotary_base == 5e5
 
 
 def test_missing_and_damaged_weights(tmp_path):

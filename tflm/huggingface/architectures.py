@@ -203,6 +203,8 @@ def _gpt2_names(config: GPTConfig) -> list[Name]:
 
 def _llama_config(values: dict) -> GPTConfig:
     _need(values, rope_scaling=None, attention_bias=False, mlp_bias=False, hidden_act="silu")
+    rope = values.get("rope_parameters") or values  # since version 5 of transformers
+    _need(rope, rope_type="default")
     heads = values["num_attention_heads"]
     _need(values, head_dim=values["hidden_size"] // heads)
     return GPTConfig(
@@ -214,7 +216,7 @@ def _llama_config(values: dict) -> GPTConfig:
         intermediate_dim=values["intermediate_size"],
         max_sequence_length=values["max_position_embeddings"],
         positions="rotary",
-        rotary_base=float(values.get("rope_theta", 10_000.0)),
+        rotary_base=float(rope.get("rope_theta", 10_000.0)),
         normalization="rms_norm",
         norm_epsilon=values.get("rms_norm_eps", 1e-6),
         activation="swiglu",
@@ -241,6 +243,7 @@ def _llama_values(config: GPTConfig) -> dict:
         "intermediate_size": config.intermediate_dim or 4 * config.hidden_dim,
         "max_position_embeddings": config.max_sequence_length,
         "rope_theta": config.rotary_base,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rotary_base},
         "rms_norm_eps": config.norm_epsilon,
         "hidden_act": "silu",
         "tie_word_embeddings": config.tie_embeddings,
