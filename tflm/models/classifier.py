@@ -74,6 +74,12 @@ class Classifier(keras.Model):
         self.dropout = Dropout(config.dropout, name="dropout")
         self.output_layer = keras.layers.Dense(config.num_labels, name="output_layer")
 
+    def build(self, shape):
+        # By its own call, so that the encoder's variables have its name in their paths.
+        token_ids = ops.zeros((1, 2), "int32")
+        self.encoder(token_ids)
+        self.output_layer.build(encoded(self.encoder, token_ids).shape)
+
     @property
     def max_sequence_length(self) -> int | None:
         return self.config.max_sequence_length
