@@ -122,9 +122,13 @@ def _rows_of_text(result: dict) -> dict:
         rows["perplexity per word"] = numbers.perplexity(result["perplexity_per_word"])
         rows["<unk>"] = numbers.share(result["unknown_share"])
     else:
-        if "accuracy" in result:
-            rows["accuracy"] = f"{result['accuracy']:.2%}"
-        rows["loss"] = f"{result['loss']:.4f}"
+        shares = ("accuracy", "macro_f1", "calibration_error", "masked_accuracy", "half_found")
+        for name in shares + ("next_sentence_accuracy",):
+            if name in result:
+                rows[name.replace("_", " ")] = f"{result[name]:.2%}"
+        for name in ("matthews_correlation", "nats_per_masked_token", "nats_per_text", "loss"):
+            if name in result:
+                rows[name.replace("_", " ")] = f"{result[name]:.4f}"
     return rows
 
 

@@ -11,7 +11,14 @@ import numpy as np
 
 from tflm.config import check_choices, check_ranges
 from tflm.data.features import LABELS, PADDING_MASK, SEGMENT_IDS, TOKEN_IDS, WEIGHTS
-from tflm.metrics.classification import accuracy, confusion_counts
+from tflm.metrics.calibration import calibration_counts, expected_calibration_error
+from tflm.metrics.classification import (
+    accuracy,
+    average_scores,
+    class_counts,
+    confusion_counts,
+    matthews_correlation,
+)
 from trainers.objectives.labelled import LabelledConfig, LabelledObjective
 
 CLASS_WEIGHTS = ("none", "balanced")
@@ -116,11 +123,19 @@ class ClassifyObjective(LabelledObjective):
         def evaluate(split, max_tokens: int = 0, progress=None) -> dict:
             texts, logits = self.logits(model, split, train, max_tokens, progress)
             labels = np.asarray(split.labels)[texts]
-            counts = confusion_counts(labels, logits.argmax(axis=1), len(self.config.labels))
+            shares = np.exp(log_softmax(logits))
+            answers = logits.argmax(axis=1)
+            counts = confusion_counts(labels, answers, len(self.config.labels))
+            scores = average_scores(class_counts(counts))
             right = accuracy(counts)
             return {
                 "error": 1 - right,
                 "accuracy": right,
+                "macro_f1": scores["macro"]["f1"],
+                "matthews_correlation": matthews_correlation(counts),
+                "calibration_error": expected_calibration_error(
+                    calibration_counts(shares.max(axis=1), answers == labels)
+                ),
                 "loss": float(-log_softmax(logits)[np.arange(len(labels)), labels].mean()),
                 "num_texts": len(labels),
                 "unknown_share": split.unknown_share,

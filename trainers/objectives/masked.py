@@ -114,6 +114,8 @@ class MaskedObjective:
 
         from tflm.backend import compiled
 
+        self.read_tokenizers(tokenizer, tokenizer)
+
         def score(batch):
             """Nats and right answers: of the tokens, and of the pairs."""
             from tflm.metrics.cross_entropy import scores
