@@ -12,20 +12,20 @@ import torch
 import transformers
 
 FOLDER = Path(__file__).parent / "huggingface"
-SIZES = {"vocab_size": 61, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
+SIZES = {"vocab_size": 41, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4}
 MODELS = {
     "bert": (
         transformers.BertForPreTraining,
-        transformers.BertConfig(**SIZES, intermediate_size=40, max_position_embeddings=20),
+        transformers.BertConfig(**SIZES, intermediate_size=24, max_position_embeddings=20),
     ),
     "gpt2": (
         transformers.GPT2LMHeadModel,
-        transformers.GPT2Config(vocab_size=61, n_embd=24, n_layer=2, n_head=4, n_positions=20),
+        transformers.GPT2Config(vocab_size=41, n_embd=16, n_layer=2, n_head=4, n_positions=20),
     ),
     "llama": (
         transformers.LlamaForCausalLM,
         transformers.LlamaConfig(
-            **SIZES, num_key_value_heads=2, intermediate_size=40, max_position_embeddings=20
+            **SIZES, num_key_value_heads=2, intermediate_size=24, max_position_embeddings=20
         ),
     ),
 }
@@ -40,7 +40,7 @@ def main():
                 parameter
             ) in model.parameters():  # larger than the initial ones, which hide mistakes
                 parameter.add_(torch.randn_like(parameter) * 0.2)
-            token_ids = torch.randint(1, 61, (2, 11))
+            token_ids = torch.randint(1, 41, (2, 11))
             answers = {"token_ids": token_ids.numpy().astype("int32")}
             if name == "bert":
                 segments = (torch.arange(11) >= 6).long()[None].repeat(2, 1)
