@@ -53,11 +53,14 @@ def apply_layer_rates(optimizer, model, layer_decay: float, unfreeze_every: int)
         return
     from keras import ops
 
-    below = {v.path: steps_below_top(model, v) for v in model.trainable_variables}
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # where the loss is scaled
+    below = [steps_below_top(model, v) for v in model.trainable_variables]
     update = optimizer.update_step
 
     def update_step(gradient, variable, learning_rate):
-        depth = below[variable.path]
+        depth = below[
+            optimizer._get_variable_index(variable)
+        ]  # as Keras' own optimizers find their slots
         rate = learning_rate * layer_decay**depth
         if unfreeze_every and depth:
             joined = ops.greater_equal(optimizer.iterations, depth * unfreeze_every)
