@@ -16,6 +16,22 @@ from trainers.terminal import Progress, warn
 
 NUM_WORDS, NUM_NEIGHBOURS = 8, 8
 
+# What objectives measure, beside bits per byte -> how it is called in a terminal.
+SHARES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "calibration_error": "calibration error",
+    "masked_accuracy": "masked words found",
+    "next_sentence_accuracy": "pairs told apart",
+    "half_found": "halves found",
+}
+OTHERS = {
+    "matthews_correlation": "Matthews' r",
+    "nats_per_masked_token": "nats per mask",
+    "nats_per_text": "nats per text",
+    "loss": "loss",
+}
+
 
 def evaluate(
     run_dir,
@@ -84,7 +100,7 @@ def _score_text(run, split: str | None, file: str | None) -> dict:
         tokenize.close()
         batches.close()
     result = {"text": file or split, "documents": text.num_documents, **measured}
-    if not is_classifier and not run.is_language_model:
+    if hasattr(run.model, "tables") and not is_classifier and not run.is_language_model:
         result["nearest_words"] = _nearest(run, store.split("train") if store else text)
     return result
 
@@ -122,13 +138,8 @@ def _rows_of_text(result: dict) -> dict:
         rows["perplexity per word"] = numbers.perplexity(result["perplexity_per_word"])
         rows["<unk>"] = numbers.share(result["unknown_share"])
     else:
-        shares = ("accuracy", "macro_f1", "calibration_error", "masked_accuracy", "half_found")
-        for name in shares + ("next_sentence_accuracy",):
-            if name in result:
-                rows[name.replace("_", " ")] = f"{result[name]:.2%}"
-        for name in ("matthews_correlation", "nats_per_masked_token", "nats_per_text", "loss"):
-            if name in result:
-                rows[name.replace("_", " ")] = f"{result[name]:.4f}"
+        for names, form in ((SHARES, ".2%"), (OTHERS, ".4f")):
+            rows |= {title: f"{result[k]:{form}}" for k, title in names.items() if k in result}
     return rows
 
 
