@@ -1,4 +1,4 @@
-"""A Transformer that writes summaries or titles, about 9 million parameters.
+"""A Transformer that writes summaries or titles, 2.9 million parameters.
 
     python -m trainers.train --config=summarize_transformer --corpus=train.csv --config.data.source_column=dialogue
         --config.data.target_column=summary --config.data.test_corpus=test.csv --run_dir=runs/samsum
@@ -23,5 +23,5 @@ def get_config() -> Experiment:
         objective=dataclasses.replace(
             beside.objective, max_source_tokens=384, max_target_tokens=96, metric="rouge"
         ),
-        train=dataclasses.replace(beside.train, batch_size=32, sequence_length=128, eval_every=400),
+        train=dataclasses.replace(beside.train, sequence_length=128, eval_every=400),
     )

@@ -25,6 +25,7 @@ def get_config() -> Experiment:
         train=dataclasses.replace(
             beside.train,
             sequence_length=128,
+            learning_rate=1e-3,
             warmup_steps=400,
             schedule="cosine",
             weight_decay=0.1,

@@ -17,13 +17,12 @@ def get_config() -> Experiment:
     return Experiment(
         model=Seq2SeqLSTMConfig(
             num_layers=1,
-            hidden_dim=512,
-            embedding_dim=256,
+            hidden_dim=256,
             dropout=0.3,
             max_source_length=128,
             max_sequence_length=128,
         ),
         objective=beside.objective,
         tokenizer=beside.tokenizer,
-        train=dataclasses.replace(beside.train, warmup_steps=100, schedule="cosine"),
+        train=dataclasses.replace(beside.train, steps=3500, warmup_steps=100, schedule="cosine"),
     )
