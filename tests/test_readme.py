@@ -13,6 +13,8 @@ PAGES = ("README.md", "README.zh-CN.md")
 TINY = {
     "gpt_small": ["--config.model.num_layers=1", "--config.model.hidden_dim=16"],
     "lstm_small": ["--config.model.num_layers=1", "--config.model.hidden_dim=16"],
+    "bert_small": ["--config.model.num_layers=1", "--config.model.hidden_dim=16"],
+    "classify": ["--config.train.epochs=0"],
     "skip_gram": ["--config.train.epochs=0"],
     "translate_transformer": [
         "--config.model.num_layers=1",
@@ -45,6 +47,8 @@ def commands(page: str) -> list[str]:
 def test_commands_run_as_they_stand(tmp_path, corpus):
     runs = tmp_path / "runs"
     pairs = write_pairs(tmp_path, "train", NUM_PAIRS)
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("".join(f"{i % 2}\ttext number {i}\n" for i in range(200)))
     (tmp_path / "in.txt").write_text("eins zwei\n\nvier\n", encoding="utf-8")
     seen = []
     for line in commands("README.md"):
@@ -58,6 +62,7 @@ def test_commands_run_as_they_stand(tmp_path, corpus):
             re.sub(r"(?<=[=,])runs/", f"{runs}/", argument)
             .replace("my_texts/", str(corpus))
             .replace("train.de,train.en", pairs)
+            .replace("labels.tsv", str(labels))
             .replace("=in.txt", f"={tmp_path}/in.txt")
             .replace("=out.txt", f"={tmp_path}/out.txt")
             .replace("=report.html", f"={tmp_path}/report.html")
