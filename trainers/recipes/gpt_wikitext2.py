@@ -4,6 +4,9 @@
     python -m trainers.evaluate --run_dir=runs/gpt_wikitext2 --split=test
 
 7.3 million parameters, of which the table of words has 6.4. How words are counted is said in `lstm_wikitext2`.
+
+Expected: test perplexity 124.4, 1.360 bits per byte, after --config.train.epochs=4, in bfloat16, in 71 minutes on one
+busy core. The LSTM beside it has 110.3 and 1.326 after 6 epochs.
 """
 
 from tflm.models.gpt import GPTConfig
