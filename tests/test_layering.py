@@ -29,8 +29,10 @@ ALLOWED = {
     "tflm.metrics.rouge": ("tflm.metrics", "tflm.text", "tflm.errors", "tflm.config"),
     "tflm.checkpoint_mean": ("tflm.errors",),
     "tflm.durable_files": (),
+    "tflm.run_stores": ("tflm.data", "tflm.errors", "tflm.config"),
     "tflm.run": (
         "tflm.run_kind",
+        "tflm.run_stores",
         "tflm.checkpoint_mean",
         "tflm.durable_files",
         "tflm.models",

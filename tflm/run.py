@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tflm import config as configs
 from tflm import models
 from tflm.checkpoint_mean import mean_of_last
 from tflm.durable_files import checksum, checksum_of_state, flush, write_atomically
 from tflm.errors import UserError
 from tflm.run_kind import is_language_model, is_sequence_to_sequence
+from tflm.run_stores import open_store
 
 MODEL_FILE, TRAINING_FILE, STATE_FILE = "model.safetensors", "training.safetensors", "state.json"
 FORMAT_VERSION = 1
@@ -310,26 +310,8 @@ class Run:
         return self.run_dir.resolve().name
 
     def open_store(self, progress=None):
-        """The token store that this run was trained and validated on: a LabelledStore, a ParallelStore or a Store."""
-        from tflm.data.corpora import DataConfig
-        from tflm.data.labelled_store import build_labelled_store
-        from tflm.data.store import build_store
-
-        data = configs.from_dict(DataConfig, self.experiment["data"], "data")
-        if "labels" in self.experiment["objective"]:
-            return build_labelled_store(data, self.tokenizer, progress=progress)
-        if self.is_sequence_to_sequence:
-            from tflm.data.encoded_pairs import PairLimits
-            from tflm.data.parallel_store import build_parallel_store
-
-            objective = self.experiment["objective"]
-            limits = PairLimits(
-                **{field.name: objective[field.name] for field in dataclasses.fields(PairLimits)}
-            )
-            return build_parallel_store(
-                data, self.tokenizer, self.source_tokenizer, limits, progress=progress
-            )
-        return build_store(data, self.tokenizer, progress=progress)
+        """The store that this run was trained and validated on, of the kind that its objective learns from."""
+        return open_store(self, progress)
 
 
 def load(

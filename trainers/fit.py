@@ -16,6 +16,7 @@ import keras
 
 from tflm import models, program
 from tflm.data.parallel_store import describe_pairs
+from tflm.data.question_store import describe_questions
 from tflm.data.store import build_store
 from tflm.errors import UserError
 from tflm.models.flops import training_flops_per_token
@@ -378,4 +379,8 @@ def describe(card: dict) -> list[str]:
             f"{split['tokens']:>12,} tokens {split['words']:>11,} words  {split['unknown_share']:.2%} <unk>, "
             f"removed {split['duplicates_removed']:,} duplicates and {split['shared_removed']:,} shared"
         )
-    return lines + (describe_pairs(card) if "source_dtype" in card else [])
+    if "source_dtype" in card:
+        lines += describe_pairs(card)
+    if "question_bytes" in card["splits"]["train"]:
+        lines += describe_questions(card)
+    return lines

@@ -124,7 +124,7 @@ def _trained_part(config):
 
 def _config_in(source: str):
     """The config of the model in a folder, or of its encoder; None where there is none that others can stand on."""
-    from tflm.models.classifier import ENCODERS
+    from tflm.models.head import ENCODERS
 
     run = RunFolder(source)
     if folder.is_folder(source):

@@ -46,12 +46,12 @@ BATCH_CHARACTERS = 1 << 20
 COUNTS = ("bytes", "characters", "words", "unknown_tokens")
 
 
-def in_batches(documents: Iterable) -> Iterator[list]:
-    """`documents`, whatever has a `text`, in lists of BATCH_CHARACTERS characters or a little more."""
+def in_batches(documents: Iterable, size_of=lambda document: len(document.text)) -> Iterator[list]:
+    """`documents`, of so many characters each, in lists of BATCH_CHARACTERS characters or a little more."""
     batch, size = [], 0
     for document in documents:
         batch.append(document)
-        size += len(document.text)
+        size += size_of(document)
         if size >= BATCH_CHARACTERS:
             yield batch
             batch, size = [], 0

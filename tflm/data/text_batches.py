@@ -28,6 +28,7 @@ class TextBatches:
         seed: of the order; None for each text once, in order of length, where rows that only fill the last batch of a
             bucket have the weight 0.
         class_weights: (num_labels,) float, what a text of each label counts for; None for 1.
+        ends: the greatest length of each bucket, ascending; None for the best of this split (`bucket_ends`).
 
     Attributes:
         num_batches: of one pass. steps_per_epoch: float.
@@ -44,12 +45,13 @@ class TextBatches:
         batch_size: int,
         seed: int | None,
         class_weights: np.ndarray | None = None,
+        ends: list[int] | None = None,
     ):
         self._split, self._class_weights = split, class_weights
         self._pad_id, self._eos_id = frame
         _, lengths = split.spans(np.arange(split.num_documents))
         lengths = np.minimum(lengths, sequence_length).astype(np.int32)
-        ends = np.array(bucket_ends(np.bincount(lengths)))
+        ends = np.array(ends or bucket_ends(np.bincount(lengths)))
         buckets = np.searchsorted(ends, lengths)
         sizes = np.bincount(buckets, minlength=len(ends))
         self._order = np.argsort(buckets, kind="stable").astype(np.int32)
@@ -63,7 +65,8 @@ class TextBatches:
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of `step`, from 0: token_ids (B, T) int32, padding_mask (B, T) bool, weights (B,) float32 with
-        the sum 1, and of texts with labels these, (B,) int32."""
+        the sum 1, and of texts with labels these, (B, ...) int32; segment_ids (B, T) int32 of texts that go on with a
+        second one at `segment_starts`."""
         texts, shape, count = self._at(step)
         starts, lengths = self._split.spans(texts)
         is_cut = lengths > shape[1]
@@ -72,17 +75,21 @@ class TextBatches:
         place(token_ids, np.zeros(len(texts), np.int64), self._split.tokens, (starts, lengths))
         token_ids[is_cut, -1] = self._eos_id
         self._split.release_pages()
-        labels, weights = {}, np.ones(len(texts))
+        padding_mask = np.arange(shape[1])[None, :] < lengths[:, None]
+        more, weights = {}, np.ones(len(texts))
         if hasattr(self._split, "labels"):
-            labels[features.LABELS] = np.asarray(self._split.labels[texts], np.int32)
+            more[features.LABELS] = np.asarray(self._split.labels[texts], np.int32)
             if self._class_weights is not None:
-                weights = self._class_weights[labels[features.LABELS]]
+                weights = self._class_weights[more[features.LABELS]]
+        if hasattr(self._split, "segment_starts"):
+            is_second = np.arange(shape[1]) >= self._split.segment_starts[texts][:, None]
+            more[features.SEGMENT_IDS] = (is_second & padding_mask).astype(np.int32)
         weights = np.where(np.arange(len(texts)) < count, weights, 0.0)
         return {
             features.TOKEN_IDS: token_ids,
-            features.PADDING_MASK: np.arange(shape[1])[None, :] < lengths[:, None],
+            features.PADDING_MASK: padding_mask,
             features.WEIGHTS: (weights / max(weights.sum(), 1e-9)).astype(np.float32),
-            **labels,
+            **more,
         }
 
     def texts(self, step: int) -> np.ndarray:

@@ -8,7 +8,6 @@ from tflm.data import corpora
 from tflm.data.corpora import DataConfig
 from tflm.data.encode import encode_documents, in_batches
 from tflm.data.fingerprint import store_fingerprint
-from tflm.data.labelled_store import LabelledSplit, labelled_split
 from tflm.data.readers import BadFile
 from tflm.data.split_in_memory import split_in_memory
 from tflm.data.store import TokenSplit
@@ -112,17 +111,39 @@ def split_of_file(path: str, tokenizer, data: dict, progress=None) -> TokenSplit
     return split_in_memory(encoded, tokenizer)
 
 
-def labelled_split_of_file(path: str, run, progress=None) -> LabelledSplit:
-    """The labelled texts of a file or folder as a split, in memory.
+def split_for(run, path: str, progress=None) -> TokenSplit:
+    """A file or folder as a split, in memory, of the kind that the run's objective learns from.
 
     Args:
-        path: in any format of tflm.data.labelled.
-        run: a tflm.run.Run of a classifier.
-        progress: called as progress("tokenize", done, None) with characters.
+        run: a tflm.run.Run.
+        path: of texts, or of the examples of the objective's task.
+        progress: called as progress("tokenize", done, total).
 
     Raises:
-        UserError: where there is no such file, a wrong line, or a label that the run does not know.
+        UserError: where there is no such file, nothing in it, something wrong, or a label that the run does not know.
     """
-    config = configs.from_dict(DataConfig, run.experiment["data"], "data")
+    data = run.experiment["data"]
+    read = TASKS.get(run.experiment["objective"]["kind"])
+    if read is None:
+        return split_of_file(path, run.tokenizer, data, progress)
+    return read(run, path, configs.from_dict(DataConfig, data, "data"), progress)
+
+
+def _labelled(run, path, config, progress):
+    from tflm.data.labelled_store import labelled_split
+
     labels = tuple(run.experiment["objective"]["labels"])
     return labelled_split(path, run.tokenizer, labels, config, progress)
+
+
+def _questions(run, path, config, progress):
+    from tflm.data.encoded_questions import WindowLimits
+    from tflm.data.question_store import question_split
+    from tflm.run_stores import settings_of
+
+    limits = settings_of(run, WindowLimits)
+    return question_split(path, run.tokenizer, limits, config, progress)
+
+
+# The objective's kind -> what reads a file of examples; the others learn from texts alone.
+TASKS = {"classify": _labelled, "classify_bag": _labelled, "span": _questions}

@@ -15,6 +15,16 @@ from trainers.evaluation import (
 from trainers.terminal import Progress, warn
 
 NUM_WORDS, NUM_NEIGHBOURS = 8, 8
+# From 0 to 100, as the programs of the data sets print them; the thresholds are differences of scores.
+ANSWER_SCORES = (
+    "exact_match",
+    "f1",
+    "has_answer_exact_match",
+    "has_answer_f1",
+    "no_answer_exact_match",
+    "best_f1",
+    "best_f1_threshold",
+)
 
 # What objectives measure, beside bits per byte -> how it is called in a terminal.
 SHARES = {
@@ -51,8 +61,8 @@ def evaluate(
 
     Returns:
         run_dir, step. Of a text: what the objective measures, and text, documents; a language model has the numbers of
-        LanguageModelScore.to_dict(), a classifier its accuracy, word vectors their loss and `nearest_words`. With
-        tasks: `word_vectors`, see `word_vectors.evaluate`.
+        LanguageModelScore.to_dict(), a classifier its accuracy, a reader of questions exact match and F1, word vectors
+        their loss and `nearest_words`. With tasks: `word_vectors`, see `word_vectors.evaluate`.
     """
     from tflm import run as runs
 
@@ -83,24 +93,22 @@ def _score_words(vectors, tasks, run=None) -> dict:
 
 
 def _score_text(run, split: str | None, file: str | None) -> dict:
-    is_classifier = "labels" in run.experiment["objective"]
     tokenize, batches = Progress("characters" if file else "bytes"), Progress("batches")
     try:
         store = None
         if file is None:
             store = run.open_store(tokenize)
             text = store.split(split)
-        elif is_classifier:
-            text = held_out.labelled_split_of_file(file, run, tokenize)
         else:
-            text = held_out.split_of_file(file, run.tokenizer, run.experiment["data"], tokenize)
+            text = held_out.split_for(run, file, tokenize)
         tokenize.close()
         measured = run_samples.score(run, text, batches)
     finally:
         tokenize.close()
         batches.close()
     result = {"text": file or split, "documents": text.num_documents, **measured}
-    if hasattr(run.model, "tables") and not is_classifier and not run.is_language_model:
+    has_task = run.experiment["objective"]["kind"] in held_out.TASKS
+    if hasattr(run.model, "tables") and not has_task and not run.is_language_model:
         result["nearest_words"] = _nearest(run, store.split("train") if store else text)
     return result
 
@@ -137,6 +145,13 @@ def _rows_of_text(result: dict) -> dict:
         rows["perplexity per token"] = numbers.perplexity(result["perplexity_per_token"])
         rows["perplexity per word"] = numbers.perplexity(result["perplexity_per_word"])
         rows["<unk>"] = numbers.share(result["unknown_share"])
+    elif "exact_match" in result:
+        rows |= {"windows": rows.pop("documents"), "questions": f"{result['num_questions']:,}"}
+        rows |= {
+            name.replace("_", " "): f"{result[name]:.2f}"
+            for name in ANSWER_SCORES
+            if name in result
+        }
     else:
         for names, form in ((SHARES, ".2%"), (OTHERS, ".4f")):
             rows |= {title: f"{result[k]:{form}}" for k, title in names.items() if k in result}

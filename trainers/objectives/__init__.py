@@ -54,6 +54,7 @@ OBJECTIVES = {
     "glove": ("trainers.objectives.glove", "LeastSquaresConfig", "LeastSquaresObjective"),
     "seq2seq": ("trainers.objectives.seq2seq", "Seq2SeqConfig", "Seq2SeqObjective"),
     "classify": ("trainers.objectives.classify", "ClassifyConfig", "ClassifyObjective"),
+    "span": ("trainers.objectives.span", "SpanConfig", "SpanObjective"),
     "classify_bag": (
         "trainers.objectives.classify_bag",
         "ClassifyBagConfig",
