@@ -126,7 +126,7 @@ def fill_questions(
     filling, rule = fill_splits(filled, SplitRule.of(config, sources))
     left_out, note = int(filling.left_out[TRAIN]), ""
     if left_out:
-        note = f" Left out were {left_out:,} whose answer is not in the context."
+        note = f" {left_out:,} whose answer is not in the context were left out."
     check_filled(filling.questions, rule, sources, problems, "question", FORM, note)
     return {
         **card_of(tokenizer, sources, sum(map(len, files.values())), problems),
