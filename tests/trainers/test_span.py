@@ -138,7 +138,7 @@ def test_settings_that_cannot_be():
     assert from_dict(to_dict(experiment)) == experiment
     with pytest.raises(UserError, match="no_answer=True goes with objective.metric='squad_v2'"):
         SpanConfig(no_answer=True)
-    with pytest.raises(UserError, match="squad, squad_v2, cmrc"):
+    with pytest.raises(UserError, match="Choose one of: cmrc, squad, squad_v2"):
         SpanConfig(metric="bleu")
     for change, message in (
         ({"window_tokens": 49}, "at most `train.sequence_length`. Received: 49 and 48"),
