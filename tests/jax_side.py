@@ -5,7 +5,7 @@
 FOLDER/request.json names what to do: "build" (members of the zoo), "load" (run folders), and "train" (pairs of a
 member of the zoo and a run folder, on FOLDER/text.txt); "train_pairs" is the same on pairs of texts; "differentiate"
 (members of the zoo) is the loss in chunks; "read" (members of the zoo of encoder-decoders) is logits and gradients of a
-target that has read a source; "search" a beam search. Logits, gradients and what was found come back in
+target that has read a source; "search" a beam search; "tag" a CRF. Logits, gradients and what was found come back in
 FOLDER/logits.npz.
 """
 
@@ -77,6 +77,32 @@ def beams_of(model) -> dict[str, np.ndarray]:
     return {"ids": np.array(ids), "scores": np.array(scores)}
 
 
+def tagged_together() -> dict[str, np.ndarray]:
+    """The best labels by the CRF of `test_crf`, and the gradients of the sum of its log-likelihoods."""
+    import jax
+    import keras
+    from keras import ops
+
+    from tests.models import test_crf
+    from tflm.backend import compiled
+
+    emissions, labels, mask, *weights = test_crf.numbers()
+    crf = test_crf.layer(*weights)
+    variables = [crf.transitions, crf.first, crf.last]
+
+    @jax.jit
+    @jax.grad
+    def differentiate(values):
+        emissions, *weights = values
+        with keras.StatelessScope(list(zip(variables, weights, strict=True))):
+            return ops.sum(crf.log_likelihood(emissions, labels, mask))
+
+    found = differentiate([ops.convert_to_tensor(emissions), *(v.value for v in variables)])
+    names = ["emissions", *(v.path.rsplit("/", 1)[-1] for v in variables)]
+    gradients = {name: np.array(value) for name, value in zip(names, found, strict=True)}
+    return {"best": np.array(compiled(crf, crf.decode)(emissions, mask)), **gradients}
+
+
 def gradients_in_chunks(name: str) -> dict[str, np.ndarray]:
     """Of the causal loss of `token_ids`, ten positions at a time, with recomputation: by the variable's path."""
     import jax
@@ -135,6 +161,9 @@ def main(folder: Path) -> None:
     for name in request.get("differentiate", []):
         for path, value in gradients_in_chunks(name).items():
             logits[f"gradient {name} {path}"] = value
+    if request.get("tag"):
+        for part, values in tagged_together().items():
+            logits[f"tag {part}"] = values
     for name in request.get("search", []):
         for part, values in beams_of(zoo.build(name, seed=3)).items():
             logits[f"beam {name} {part}"] = values

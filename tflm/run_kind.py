@@ -4,6 +4,7 @@ Importing this module imports nothing else.
 """
 
 LANGUAGE_MODEL_OBJECTIVES = ("causal",)  # their models predict a text, and have bits per byte
+LABEL_OBJECTIVES = ("classify", "classify_bag")  # their models say which label a text has
 SEQUENCE_OBJECTIVES = (
     "seq2seq",
 )  # their models write a target for a source, and have BLEU or ROUGE
@@ -16,6 +17,11 @@ def is_language_model(experiment: dict) -> bool:
         experiment: as `tflm.run.RunFolder.read_experiment` gives it.
     """
     return experiment["objective"]["kind"] in LANGUAGE_MODEL_OBJECTIVES
+
+
+def is_classifier(experiment: dict) -> bool:
+    """Whether the model says which label a text has."""
+    return experiment["objective"]["kind"] in LABEL_OBJECTIVES
 
 
 def is_sequence_to_sequence(experiment: dict) -> bool:

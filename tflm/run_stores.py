@@ -53,10 +53,19 @@ def _questions(run, data, progress):
     return build_question_store(data, run.tokenizer, limits, progress=progress)
 
 
+def _tagged(run, data, progress):
+    from tflm.data.tagged_split import TagReading
+    from tflm.data.tagged_store import build_tagged_store
+
+    reading = settings_of(run, TagReading)
+    return build_tagged_store(data, run.tokenizer, reading, progress=progress)
+
+
 # The objective's kind -> what opens its store; the others learn from running text.
 STORES = {
     "classify": _labelled,
     "classify_bag": _labelled,
     "seq2seq": _pairs,
     "span": _questions,
+    "tag": _tagged,
 }

@@ -49,13 +49,14 @@ def main(argv):
     texts = read_lines(_INPUT_FILE.value, "--input_file", "text")
     program.load_backend()
     from tflm import run as runs
+    from tflm.run_kind import is_classifier
     from trainers import output_file
     from trainers.terminal import warn
 
     if _OUTPUT.value:
         output_file.check(_OUTPUT.value, "--output")
     run = runs.load(_RUN_DIR.value, say=warn)
-    if "labels" not in run.experiment["objective"]:
+    if not is_classifier(run.experiment):
         raise UserError(
             f"{_RUN_DIR.value} is no classifier but a run of {run.family}. Give one that was trained with labels."
         )

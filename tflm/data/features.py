@@ -20,5 +20,6 @@ SOURCE_IDS = (
 )
 PADDING_MASK = "padding_mask"  # (B, T) bool, True where a token is and no padding; for an encoder
 MASKED_POSITIONS = "masked_positions"  # (B, P) int32, where an encoder must say what stood there; LABELS are (B, P)
+WORD_POSITIONS = "word_positions"  # (B, W) int32, where each word's first token is; LABELS and WEIGHTS are (B, W)
 IS_ELSEWHERE = "is_elsewhere"  # (B,) int32, 1 where the second text of a row does not go on where the first one ends
 ROW_WEIGHTS = "row_weights"  # (B,) float32, sums to 1 over the whole effective batch

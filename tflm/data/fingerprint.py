@@ -44,6 +44,7 @@ _NO_INFLUENCE = {
     "pair_runs.py",
     "parallel_batches.py",
     "prompted_batches.py",
+    "tagged_batches.py",
     "bucket_order.py",
     "windows.py",
     "word_chunks.py",

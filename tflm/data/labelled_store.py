@@ -21,16 +21,14 @@ import numpy as np
 from tflm.data.corpora import SPLITS, Corpus, DataConfig, files_at, readable
 from tflm.data.duplicates import SeenHashes
 from tflm.data.encode import COUNTS, EncodedBatch, encode_documents, in_batches
+from tflm.data.label_numbers import LabelNumbers, known_ids
 from tflm.data.labelled import FORMS, labelled_texts
-from tflm.data.readers import BadFile
 from tflm.data.split_files import SplitFiles, TokenFiles, card_of, check_filled
 from tflm.data.split_in_memory import split_in_memory
 from tflm.data.splits import TRAIN, SmallestHashes, SplitRule, fill_splits
 from tflm.data.store import Store, TokenSplit, build_store, mapped
 from tflm.data.workers import map_beside
 from tflm.errors import UserError
-
-_BLOCK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +63,7 @@ def write(folder: Path, sources: dict[str, Corpus], config: DataConfig, tokenize
     _check(filling, rule, sources, problems)
     return {
         **card_of(tokenizer, sources, sum(map(len, files.values())), problems),
-        "labels": sorted(filling.label_ids),
+        "labels": sorted(filling.numbers.ids),
         "splits": {name: filling.card(split) for split, name in enumerate(SPLITS)},
     }
 
@@ -117,7 +115,7 @@ def labelled_split(
     reading = _Reading({"train": files_at(path, config, labelled_texts)}, config, tokenizer)
     ids, parts, done = {label: i for i, label in enumerate(labels)}, [], 0
     for (_, rows), batch in reading.encoded():
-        parts.append((batch, _known_ids(rows, ids)))
+        parts.append((batch, known_ids(rows.path, rows.lines, rows.labels, ids)))
         done += int(batch.counts[:, COUNTS.index("characters")].sum())
         if progress is not None:
             progress("tokenize", done, None)
@@ -179,7 +177,7 @@ class _Filling:
         self._tokens = TokenFiles(folder)
         self._labels = SplitFiles(folder, ("labels.bin",))
         self.documents = self._tokens.documents
-        self.label_ids: dict[str, int] = {}  # in the order in which they come
+        self.numbers = LabelNumbers()
         self.smallest = SmallestHashes()
         self._shared = np.zeros(len(SPLITS), np.int64)
         self._by_label = [collections.Counter() for _ in SPLITS]
@@ -194,34 +192,23 @@ class _Filling:
                     self._by_label[split].update(labels.tolist())
                 if self._progress is not None:
                     self._progress("tokenize", self._reading.bytes_read, self._reading.total)
-        self._sort_labels()
+        self.numbers.sort(self._folder)
 
     def _sorted_out(self, name: str, batch: EncodedBatch, rows: _Rows, rule: SplitRule):
         """(split, bool (n,) which texts to write there, their labels' ids) for every split the batch touches."""
         if name != "train":
             split = SPLITS.index(name)
             self._shared[split] += np.count_nonzero(self._seen.contains(batch.hashes))
-            yield split, np.ones(len(batch.hashes), bool), _known_ids(rows, self.label_ids)
+            known = known_ids(rows.path, rows.lines, rows.labels, self.numbers.ids)
+            yield split, np.ones(len(batch.hashes), bool), known
             return
-        ids = (self.label_ids.setdefault(label, len(self.label_ids)) for label in rows.labels)
-        labels = np.fromiter(ids, np.int32, len(rows.labels))
+        labels = self.numbers.of_training(rows.labels)
         splits = rule.split_of(batch.hashes)
         for split in range(len(SPLITS)):
             if (keep := splits == split).any():
                 yield split, keep, labels[keep]
         self._seen.add(batch.hashes[splits == TRAIN])
         self.smallest.add(batch.hashes[splits == TRAIN])
-
-    def _sort_labels(self):
-        """Numbers the labels anew, in their sorted order; block by block, so that the memory stays flat."""
-        rank = {label: i for i, label in enumerate(sorted(self.label_ids))}
-        ranks = np.array([rank[label] for label in self.label_ids], np.int32)
-        for split, name in enumerate(SPLITS):
-            if self.documents[split]:
-                labels = np.memmap(self._folder / f"{name}.labels.bin", np.int32, "r+")
-                for first in range(0, len(labels), _BLOCK):
-                    labels[first : first + _BLOCK] = ranks[labels[first : first + _BLOCK]]
-                labels.flush()
 
     def card(self, split: int) -> dict:
         """What was counted about one split."""
@@ -231,25 +218,15 @@ class _Filling:
             "duplicates_removed": 0,
             "shared_removed": 0,
             "shared_with_train": int(self._shared[split]),
-            "by_label": {name: by_label[i] for name, i in sorted(self.label_ids.items())},
+            "by_label": {name: by_label[i] for name, i in sorted(self.numbers.ids.items())},
         }
 
 
-def _known_ids(rows: _Rows, label_ids: dict[str, int]) -> np.ndarray:
-    for line, label in zip(rows.lines, rows.labels, strict=True):
-        if label not in label_ids:
-            known = ", ".join(sorted(label_ids))
-            raise BadFile(
-                f"{rows.path}, line {line}: the label {label!r} is none of the training text's. They are: {known:.200}."
-            )
-    return np.array([label_ids[label] for label in rows.labels], np.int32)
-
-
 def _check(filling: _Filling, rule: SplitRule, sources: dict[str, Corpus], problems: list[str]):
-    if len(filling.label_ids) == 1:
+    if len(filling.numbers.ids) == 1:
         raise UserError(
             f"A classifier needs texts of two labels at least, but all of {sources['train'].name} have the label "
-            f"{next(iter(filling.label_ids))!r}. Give other texts."
+            f"{next(iter(filling.numbers.ids))!r}. Give other texts."
         )
     form = f"Give one a line: {FORMS}."
     check_filled(filling.documents, rule, sources, problems, "labelled text", form)

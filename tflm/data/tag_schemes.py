@@ -8,13 +8,17 @@
     none    NOUN VERB              tags of words, such as parts of speech
 
 The type may be missing (B M E S of word segmentation). Published sets have a few entities that begin with a tag that
-should only go on with one; as in conlleval, it begins one. (From BIO to BIOES: `tflm.metrics.entities.convert_tags`.)
+should only go on with one; as in conlleval, it begins one.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tflm.errors import UserError
+
+CONVERSIONS = ("", "bio", "bioes")
 _TAG = re.compile(r"([BIMELSU])(?:-(.+))?|(O)", re.DOTALL)
 _BEGIN, _INSIDE, _LAST = "BSU", "IMEL", "ESLU"
 
@@ -60,6 +64,53 @@ def to_bio(tags: Sequence[str]) -> list[str]:
             result.append(("B" if begins else "I") + (f"-{entity_type}" if entity_type else ""))
         open_type = None if prefix in _LAST + "O" else entity_type
     return result
+
+
+def convert(tags: Sequence[str], conversion: str) -> list[str]:
+    """The tags of a sentence in another scheme.
+
+    Args:
+        tags: of any scheme but "none".
+        conversion: one of CONVERSIONS: "" leaves them as they are.
+
+    Raises:
+        UserError: for a tag of no scheme.
+    """
+    if not conversion:
+        return list(tags)
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise UserError(
+                f"Only tags such as B-PER, I-PER and O become {conversion.upper()}. Leave the scheme as it is. "
+                f"Received: {tag!r}."
+            )
+    tags = to_bio(tags)
+    if conversion == "bio":
+        return tags
+    result = []
+    for tag, after in itertools.zip_longest(tags, tags[1:], fillvalue="O"):
+        is_last = tag != "O" and not after.startswith("I")
+        result.append(({"B": "S", "I": "E"}[tag[0]] if is_last else tag[0]) + tag[1:])
+    return result
+
+
+def says_entities(labels: Iterable[str]) -> bool:
+    """Whether the tags of a set say where entities of a type begin and end."""
+    found = [_TAG.fullmatch(label) for label in labels]
+    return all(tag and (tag[2] or tag[3]) for tag in found) and any(tag[2] for tag in found)
+
+
+def with_all_prefixes(labels: Iterable[str]) -> set[str]:
+    """The set, and where it says entities every prefix that it has for every type that it has.
+
+    A type of which the training text has no entity of two words may have one elsewhere.
+    """
+    labels = set(labels)
+    if says_entities(labels):
+        pairs = {_split(label) for label in labels - {"O"}}
+        prefixes, types = map(set, zip(*pairs, strict=True))
+        labels |= {f"{prefix}-{kind}" for prefix in prefixes for kind in types}
+    return labels
 
 
 def _split(tag: str) -> tuple[str, str]:

@@ -68,12 +68,7 @@ class TextBatches:
         the sum 1, and of texts with labels these, (B, ...) int32; segment_ids (B, T) int32 of texts that go on with a
         second one at `segment_starts`."""
         texts, shape, count = self._at(step)
-        starts, lengths = self._split.spans(texts)
-        is_cut = lengths > shape[1]
-        lengths = np.minimum(lengths, shape[1])
-        token_ids = np.full(shape, self._pad_id, np.int32)
-        place(token_ids, np.zeros(len(texts), np.int64), self._split.tokens, (starts, lengths))
-        token_ids[is_cut, -1] = self._eos_id
+        token_ids, padding_mask = self._padded(texts, shape)
         self._split.release_pages()
         padding_mask = np.arange(shape[1])[None, :] < lengths[:, None]
         more, weights = {}, np.ones(len(texts))
@@ -91,6 +86,16 @@ class TextBatches:
             features.WEIGHTS: (weights / max(weights.sum(), 1e-9)).astype(np.float32),
             **more,
         }
+
+    def _padded(self, texts: np.ndarray, shape: tuple[int, int]):
+        """The tokens of texts (B, T) int32, and where there are some (B, T) bool."""
+        starts, lengths = self._split.spans(texts)
+        is_cut = lengths > shape[1]
+        lengths = np.minimum(lengths, shape[1])
+        token_ids = np.full(shape, self._pad_id, np.int32)
+        place(token_ids, np.zeros(len(texts), np.int64), self._split.tokens, (starts, lengths))
+        token_ids[is_cut, -1] = self._eos_id
+        return token_ids, np.arange(shape[1])[None, :] < lengths[:, None]
 
     def texts(self, step: int) -> np.ndarray:
         """Which texts are in the batch of `step`: (n,) int, n at most B; those that only fill it are not among them."""

@@ -22,6 +22,7 @@ FAMILIES = {
     "seq2seq_lstm": ("tflm.models.seq2seq_lstm", "Seq2SeqLSTMConfig", "Seq2SeqLSTM"),
     "classifier": ("tflm.models.classifier", "ClassifierConfig", "Classifier"),
     "span_reader": ("tflm.models.span_reader", "SpanReaderConfig", "SpanReader"),
+    "tagger": ("tflm.models.tagger", "TaggerConfig", "Tagger"),
     "fasttext_classifier": (
         "tflm.models.fasttext_classifier",
         "FastTextClassifierConfig",

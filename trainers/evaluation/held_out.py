@@ -145,5 +145,14 @@ def _questions(run, path, config, progress):
     return question_split(path, run.tokenizer, limits, config, progress)
 
 
+def _tagged(run, path, config, progress):
+    from tflm.data.tagged_split import TagReading, tagged_split
+    from tflm.run_stores import settings_of
+
+    labels = tuple(run.experiment["objective"]["labels"])
+    reading = settings_of(run, TagReading)
+    return tagged_split(path, run.tokenizer, labels, reading, config, progress)
+
+
 # The objective's kind -> what reads a file of examples; the others learn from texts alone.
-TASKS = {"classify": _labelled, "classify_bag": _labelled, "span": _questions}
+TASKS = {"classify": _labelled, "classify_bag": _labelled, "span": _questions, "tag": _tagged}

@@ -28,6 +28,9 @@ ANSWER_SCORES = (
 
 # What objectives measure, beside bits per byte -> how it is called in a terminal.
 SHARES = {
+    "entity_f1": "F1 of entities",
+    "entity_precision": "precision",
+    "entity_recall": "recall",
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
     "calibration_error": "calibration error",
@@ -61,8 +64,9 @@ def evaluate(
 
     Returns:
         run_dir, step. Of a text: what the objective measures, and text, documents; a language model has the numbers of
-        LanguageModelScore.to_dict(), a classifier its accuracy, a reader of questions exact match and F1, word vectors
-        their loss and `nearest_words`. With tasks: `word_vectors`, see `word_vectors.evaluate`.
+        LanguageModelScore.to_dict(), a classifier its accuracy, a tagger the F1 of entities, a reader of questions
+        exact match and F1, word vectors their loss and `nearest_words`. With tasks: `word_vectors`, see
+        `word_vectors.evaluate`.
     """
     from tflm import run as runs
 

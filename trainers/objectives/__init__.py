@@ -55,6 +55,7 @@ OBJECTIVES = {
     "seq2seq": ("trainers.objectives.seq2seq", "Seq2SeqConfig", "Seq2SeqObjective"),
     "classify": ("trainers.objectives.classify", "ClassifyConfig", "ClassifyObjective"),
     "span": ("trainers.objectives.span", "SpanConfig", "SpanObjective"),
+    "tag": ("trainers.objectives.tag", "TagConfig", "TagObjective"),
     "classify_bag": (
         "trainers.objectives.classify_bag",
         "ClassifyBagConfig",
