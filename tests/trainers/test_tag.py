@@ -54,7 +54,7 @@ def tiny(files, encoder, decoder="crf", scheme="", **train) -> Experiment:
     settings = {
         "steps": 60,
         "batch_size": 16,
-        "sequence_length": 24,
+        "sequence_length": 8,  # most sentences are longer
         "learning_rate": 1e-2,
         "warmup_steps": 5,
         "eval_every": 30,
@@ -63,8 +63,8 @@ def tiny(files, encoder, decoder="crf", scheme="", **train) -> Experiment:
     }
     return Experiment(
         model=TaggerConfig(dataclasses.replace(encoder, vocabulary_size=0), decoder=decoder),
-        objective=TagConfig(overlap=8, scheme=scheme),
-        tokenizer=TokenizerConfig(kind="byte"),
+        objective=TagConfig(overlap=2, scheme=scheme),
+        tokenizer=TokenizerConfig(kind="word", vocabulary_size=100),
         data=DataConfig(
             corpus=str(files["train"]),
             validation_corpus=str(files["validation"]),
@@ -78,8 +78,7 @@ def tiny(files, encoder, decoder="crf", scheme="", **train) -> Experiment:
 @pytest.fixture(scope="module")
 def run_dir(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tagger"
-    # Its sentences are read in windows.
-    fit.train(tiny(files, ENCODERS["lstm"], steps=120, eval_every=60), folder)
+    fit.train(tiny(files, ENCODERS["lstm"], steps=300, eval_every=300), folder)
     return folder
 
 
@@ -204,7 +203,7 @@ def test_the_program_keeps_order_and_empty_lines(run_dir, tmp_path):
         "trainers.tag", f"--run_dir={run_dir}", f"--input_file={tmp_path / 'in.txt'}",
         f"--output={out}", "--scheme=bioes",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     blocks = out.read_text().removesuffix("\n").split("\n")
     sentences, words = [], []
     for row in blocks:
@@ -228,15 +227,14 @@ def test_how_the_program_finds_words(run_dir, files, tmp_path):
 
 
 def test_it_goes_on_as_if_it_had_not_been_stopped(files, tmp_path):
-    options = {"accumulation": 2, "steps": 12, "eval_every": 6}
-    encoder = dataclasses.replace(ENCODERS["bert"], dropout=0.1)
-    for decoder, scheme in (("crf", "bioes"), ("softmax", "")):
-        straight, broken = tmp_path / f"{decoder}_straight", tmp_path / f"{decoder}_broken"
-        fit.train(tiny(files, encoder, decoder, scheme, **options), straight)
-        fit.train(tiny(files, encoder, decoder, scheme, **options), broken, until=6)
-        fit.train(tiny(files, encoder, decoder, scheme, **options), broken)
-        assert differences_of(straight, broken) == []
-    labels = run.load(tmp_path / "crf_broken").experiment["objective"]["labels"]
+    options = {"accumulation": 2, "steps": 8, "eval_every": 4, "log_every": 1}
+    encoder = ENCODERS["lstm"]  # what it makes of words is dropped out, too
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    fit.train(tiny(files, encoder, scheme="bioes", **options), straight)
+    fit.train(tiny(files, encoder, scheme="bioes", **options), broken, until=4)
+    fit.train(tiny(files, encoder, scheme="bioes", **options), broken)
+    assert differences_of(straight, broken) == []
+    labels = run.load(broken).experiment["objective"]["labels"]
     assert set(labels) == {"O", *(f"{p}-{t}" for p in "BES" for t in NAMES)}
 
 
@@ -245,7 +243,7 @@ def test_tags_that_name_no_entities(files, tmp_path):
     for old, new in (("B-PER", "NOUN"), ("I-PER", "NOUN"), ("B-LOC", "PLACE"), ("I-LOC", "PLACE")):
         text = text.replace(old, new)
     (tmp_path / "pos.conll").write_text(text)
-    experiment = tiny(files, ENCODERS["gpt"], "softmax", steps=2, eval_every=2)
+    experiment = tiny(files, ENCODERS["lstm"], "softmax", steps=2, eval_every=2)
     experiment.data = DataConfig(corpus=str(tmp_path / "pos.conll"), workers=1)
     result = fit.train(experiment, tmp_path / "run")
     assert result.metrics["error"] == 1 - result.metrics["accuracy"]
