@@ -173,7 +173,7 @@ def test_it_learns_and_is_evaluated(run_dir, files):
     assert result["num_sentences"] == 50 < result["documents"]
     assert set(result["entity_types"]) == set(NAMES)
     lines = [line.split() for line in results.lines_of(result)]
-    assert ["entity", "f1:", f"{result['entity_f1']:.2%}"] in lines
+    assert ["F1", "of", "entities:", f"{result['entity_f1']:.2%}"] in lines
     json.loads(results.json_of(result))
     from_file = results.evaluate(run_dir, file=str(files["test"]))
     assert from_file["entity_f1"] == result["entity_f1"]

@@ -70,7 +70,6 @@ class TextBatches:
         texts, shape, count = self._at(step)
         token_ids, padding_mask = self._padded(texts, shape)
         self._split.release_pages()
-        padding_mask = np.arange(shape[1])[None, :] < lengths[:, None]
         more, weights = {}, np.ones(len(texts))
         if hasattr(self._split, "labels"):
             more[features.LABELS] = np.asarray(self._split.labels[texts], np.int32)
