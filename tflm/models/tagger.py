@@ -8,57 +8,35 @@ Shapes: B batch, T time, W words, D hidden, L labels.
 
 import dataclasses
 
-import keras
 from keras import ops
 
-from tflm import models
 from tflm.config import check_choices, check_ranges
 from tflm.layers.crf import CRF
-from tflm.layers.dropout import Dropout
-from tflm.models.bert import BERTConfig
-from tflm.models.classifier import ENCODERS
+from tflm.models.head import Head, HeadConfig
 from tflm.models.pooling import encoded
 
 DECODERS = ("softmax", "crf")
 
 
 @dataclasses.dataclass
-class TaggerConfig:
+class TaggerConfig(HeadConfig):
     """
     Attributes:
-        encoder: the config of a family of `classifier.ENCODERS`. An LSTM and a decoder see what stands before a word,
-            BERT also what follows.
         num_labels: 0: as many as the training text has.
         decoder: "softmax", or "crf" for labels that depend on each other.
-        dropout: rate on what the linear layer reads.
-        lora_rank: as that of ClassifierConfig.
+        The others are those of HeadConfig.
     """
 
-    encoder: object = dataclasses.field(default_factory=BERTConfig)
     num_labels: int = 0
     decoder: str = "softmax"
-    dropout: float = 0.1
-    lora_rank: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         check_choices(self, "model.", decoder=DECODERS)
-        check_ranges(self, "model.", num_labels=(0, None), dropout=(0, 1), lora_rank=(0, None))
-        models.check_encoder(self.encoder, ENCODERS)
-
-    @property
-    def vocabulary_size(self) -> int:
-        return self.encoder.vocabulary_size
-
-    @vocabulary_size.setter
-    def vocabulary_size(self, size: int) -> None:
-        self.encoder.vocabulary_size = size
-
-    @property
-    def max_sequence_length(self) -> int | None:
-        return getattr(self.encoder, "max_sequence_length", None)
+        check_ranges(self, "model.", num_labels=(0, None))
 
 
-class Tagger(keras.Model):
+class Tagger(Head):
     """`model(token_ids, word_positions, segment_ids, padding_mask)` -> emissions: what speaks for each label of a word.
 
     `decode` makes labels of them, `negative_log_likelihoods` a loss.
@@ -67,27 +45,14 @@ class Tagger(keras.Model):
         config: TaggerConfig.
     """
 
-    carries_state = False
-
     def __init__(self, config: TaggerConfig, name="tagger"):
-        super().__init__(name=name)
-        self.config = config
-        self.encoder = models.model_class(config.encoder)(config.encoder)
-        self.dropout = Dropout(config.dropout, name="dropout")
-        self.output_layer = keras.layers.Dense(config.num_labels, name="output_layer")
+        super().__init__(config, config.num_labels, name=name)
         self.crf = CRF(config.num_labels) if config.decoder == "crf" else None
 
     def build(self, shape):
-        # By its own call, so that the encoder's variables have its name in their paths.
-        token_ids = ops.zeros((1, 2), "int32")
-        self.encoder(token_ids)
-        self.output_layer.build(encoded(self.encoder, token_ids).shape)
+        super().build(shape)
         if self.crf is not None:
             self.crf.build((None, None, self.config.num_labels))
-
-    @property
-    def max_sequence_length(self) -> int | None:
-        return self.config.max_sequence_length
 
     def call(
         self, token_ids, word_positions=None, segment_ids=None, padding_mask=None, training=None
@@ -105,7 +70,7 @@ class Tagger(keras.Model):
         x = encoded(self.encoder, token_ids, segment_ids, padding_mask, training)
         if word_positions is not None:
             x = ops.take_along_axis(x, word_positions[..., None], axis=1)
-        return ops.cast(self.output_layer(self.dropout(x, training=training)), "float32")
+        return self.outputs(x, training)
 
     def decode(self, emissions, mask):
         """The likeliest labels: (B, W, L), (B, W) bool -> (B, W) int32, 0 outside of the mask."""
@@ -125,7 +90,3 @@ class Tagger(keras.Model):
         chosen = ops.one_hot(labels, self.config.num_labels, dtype=emissions.dtype)
         losses = ops.logsumexp(emissions, axis=-1) - ops.sum(emissions * chosen, axis=-1)
         return ops.sum(losses * ops.cast(mask, emissions.dtype), axis=-1)
-
-    def embeddings(self):
-        """The input embedding of every token: (V, D)."""
-        return self.encoder.embeddings()
