@@ -11,8 +11,8 @@ Other languages, or far more text: `--config.tokenizer.vocabulary_size`, `--conf
 score with `--config.objective.metric_words=zh`.
 
 Expected on Multi30k, German to English: BLEU 39.0, chrF 58.9 on test 2016 (a beam of 5), after 56 minutes on one busy
-core. Published for a Transformer of 9.0 million parameters: 36.5. English to Chinese on Tatoeba, 2,000 steps, warm-up of
-600: BLEU 16.4 (zh), chrF 15.5.
+core; published for a Transformer of 9.0 million parameters: 36.5. English to Chinese on Tatoeba, 2,000 steps, 600 of
+them warm-up: BLEU 16.4 (zh), chrF 15.5.
 """
 
 from tflm.models.seq2seq_transformer import Seq2SeqTransformerConfig
