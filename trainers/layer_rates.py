@@ -13,7 +13,7 @@ from tflm.config import check_choices
 from tflm.errors import UserError
 
 FROZEN = ("", "embeddings", "encoder")
-LAYER = re.compile(r"(?:block|layer)_(\d+)")
+LAYER = re.compile(r"(?:block|layer|cell)_(\d+)")
 
 
 def freeze(model, what: str) -> None:
@@ -58,9 +58,8 @@ def apply_layer_rates(optimizer, model, layer_decay: float, unfreeze_every: int)
     update = optimizer.update_step
 
     def update_step(gradient, variable, learning_rate):
-        depth = below[
-            optimizer._get_variable_index(variable)
-        ]  # as Keras' own optimizers find their slots
+        # As Keras' own optimizers find their slots.
+        depth = below[optimizer._get_variable_index(variable)]
         rate = learning_rate * layer_decay**depth
         if unfreeze_every and depth:
             joined = ops.greater_equal(optimizer.iterations, depth * unfreeze_every)
@@ -76,10 +75,8 @@ def steps_below_top(model, variable) -> int:
     parts = variable.path.split("/")
     if encoder is model or encoder.name not in parts:
         return 0
-    number = next(
-        (int(n) for part in parts for n in re.findall(r"^(?:block|layer|cell)_(\d+)$", part)), None
-    )
     top = encoder.config.num_layers
-    if number is not None:
-        return top - number
+    for part in parts:
+        if found := LAYER.fullmatch(part):
+            return top - int(found[1])
     return top + 1 if any("embedding" in part for part in parts) else 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from tflm import models
 from tflm.errors import UserError
 from tflm.huggingface import folder
+from tflm.layers.lora import merged_lora
 from tflm.run import RunFolder, assign_arrays
 from trainers import experiment as experiments
 
@@ -94,7 +95,7 @@ def _weights_in(source: str, name: str) -> tuple[dict, str]:
         for path, value in checkpoint.model.items()
         if _within(path, name) is not None and "seed_generator" not in path
     }
-    return arrays, f"{source}, step {checkpoint.step:,}"
+    return merged_lora(arrays), f"{source}, step {checkpoint.step:,}"
 
 
 @dataclasses.dataclass

@@ -6,11 +6,10 @@ and what becomes of the rest.
 """
 
 import keras
-from keras import ops
 
 from tflm.errors import UserError
 
-LAST_FACTOR = "lora_kernel_b"  # Keras' name of B
+FIRST_FACTOR, LAST_FACTOR = "lora_kernel_a", "lora_kernel_b"  # Keras' names of A and B
 
 
 def add_lora(model, rank: int) -> None:
@@ -35,9 +34,13 @@ def add_lora(model, rank: int) -> None:
         layer.enable_lora(rank)
 
 
-def merge_lora(model) -> None:
-    """Adds what was learnt to every layer's own weights and sets it to zero: the same outputs, without it."""
-    for layer in model._flatten_layers():
-        if getattr(layer, "lora_enabled", False):
-            layer._kernel.assign(layer.kernel)
-            layer.lora_kernel_b.assign(ops.zeros_like(layer.lora_kernel_b))
+def merged_lora(arrays: dict) -> dict:
+    """Weights by their path, what was learnt added to every layer's own: of the same model without the change."""
+    merged = {path: value for path, value in arrays.items() if "/lora_" not in path}
+    for path, last in arrays.items():
+        if path.endswith(f"/{LAST_FACTOR}"):
+            layer = path.removesuffix(f"/{LAST_FACTOR}")
+            merged[f"{layer}/kernel"] = (
+                merged[f"{layer}/kernel"] + arrays[f"{layer}/{FIRST_FACTOR}"] @ last
+            )
+    return merged
